@@ -1,0 +1,11 @@
+//! chartsync publishes and mirrors Helm charts as OCI artifacts the way a build system builds.
+//!
+//! The modules in reading order: each imports only from those above it.
+
+pub mod oci;
+
+pub mod key;
+
+pub mod diagnostic;
+
+pub mod work;
