@@ -9,3 +9,5 @@ pub mod key;
 pub mod diagnostic;
 
 pub mod work;
+
+pub mod cache;
