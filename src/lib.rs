@@ -11,3 +11,5 @@ pub mod diagnostic;
 pub mod work;
 
 pub mod cache;
+
+pub mod chart;
