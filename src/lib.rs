@@ -13,3 +13,5 @@ pub mod work;
 pub mod cache;
 
 pub mod chart;
+
+pub mod provenance;
