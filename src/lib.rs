@@ -8,6 +8,10 @@ pub mod key;
 
 pub mod diagnostic;
 
+pub mod document;
+
+pub mod settings;
+
 pub mod work;
 
 pub mod cache;
