@@ -1,0 +1,11 @@
+//! Tests over real parts: the built program, released registries, and released tools as judges.
+//!
+//! `tests/run` installs the tools. A test whose tools are missing says so and is counted as left out; under
+//! `CHARTSYNC_TEST_STRICT=1` it fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that panics is a test that fails")]
+
+#[macro_use]
+mod support;
+
+mod layering;
+mod rig;

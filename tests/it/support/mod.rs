@@ -1,0 +1,11 @@
+//! What the tests stand on. Knows nothing of chartsync's modules: it starts programs and looks at what they leave.
+
+#[macro_use]
+pub(crate) mod tools;
+pub(crate) mod charts;
+pub(crate) mod front;
+pub(crate) mod pgp;
+pub(crate) mod process;
+pub(crate) mod registry;
+pub(crate) mod tls;
+pub(crate) mod token;
