@@ -19,3 +19,7 @@ pub mod cache;
 pub mod chart;
 
 pub mod provenance;
+
+pub mod http;
+
+pub mod registry;

@@ -1,0 +1,205 @@
+//! Where artifacts live: registries over HTTP and folders of layouts, behind one set of functions.
+//!
+//! Owns the requests of the distribution specification and the files of a layout. Hashes what it hands out against the digest
+//! that was asked for. Knows nothing of charts, pins or plans.
+
+mod error;
+mod layout;
+mod remote;
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+pub use self::error::RegistryError;
+pub use self::layout::Layout;
+pub use self::remote::Remote;
+use crate::http::Limits;
+use crate::oci::{Descriptor, Digest, Reference, Repository, Tag, Target};
+use crate::settings::{Access, RegistrySettings};
+use crate::work;
+
+/// What a name was seen to stand for. Said by the registry, so it proves nothing: bytes are hashed before they count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// The digest that the registry gave.
+    pub digest: Digest,
+    /// The media type, where it was told.
+    pub media_type: Option<String>,
+    /// The size in bytes, where it was told.
+    pub size: Option<u64>,
+}
+
+/// All registries of one run. Each is opened once, when first asked for; cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Registries(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    settings: BTreeMap<String, RegistrySettings>,
+    limits: Limits,
+    opened: Mutex<BTreeMap<String, Registry>>,
+}
+
+impl Registries {
+    /// The registries as the settings describe them; hosts that they do not name are reached over TLS.
+    ///
+    /// `root` is the workspace's: layouts are folders below it. Nothing is contacted yet.
+    pub fn new(root: &Path, settings: &BTreeMap<String, RegistrySettings>) -> Result<Self, RegistryError> {
+        Self::with_limits(root, settings, Limits::default())
+    }
+
+    /// The same, with other time-outs and caps.
+    pub fn with_limits(
+        root: &Path,
+        settings: &BTreeMap<String, RegistrySettings>,
+        limits: Limits,
+    ) -> Result<Self, RegistryError> {
+        let opened = Mutex::default();
+        Ok(Self(Arc::new(Inner { root: root.to_owned(), settings: settings.clone(), limits, opened })))
+    }
+
+    /// The registry that holds this repository.
+    #[must_use]
+    pub fn at(&self, repository: &Repository) -> Registry {
+        let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.entry(repository.host().to_owned()).or_insert_with(|| self.0.open(repository.host())).clone()
+    }
+}
+
+impl Inner {
+    fn open(&self, host: &str) -> Registry {
+        let settings = self.settings.get(host).cloned().unwrap_or_default();
+        let concurrency = settings.concurrency.unwrap_or(self.limits.concurrency).get();
+        match &settings.access {
+            Access::Layout(folder) => {
+                Registry::Layout(Layout::new(&self.root, folder, concurrency, self.limits.clone()))
+            }
+            Access::Https | Access::PlainHttp => Registry::Remote(Remote::new(self.limits.clone())),
+        }
+    }
+}
+
+/// One registry. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub enum Registry {
+    /// A server that speaks the distribution specification.
+    Remote(Remote),
+    /// A folder of OCI image layouts.
+    Layout(Layout),
+}
+
+impl Registry {
+    /// What a reference stands for now, without its bytes.
+    pub async fn resolve(&self, reference: &Reference) -> Result<Observation, RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.resolve(reference).await,
+            Self::Layout(layout) => layout.resolve(reference).await,
+        }
+    }
+
+    /// The image manifest of this digest: at most 4 MiB, hashed.
+    pub async fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Bytes, RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.manifest(repository, digest).await,
+            Self::Layout(layout) => layout.manifest(repository, digest).await,
+        }
+    }
+
+    /// The media type (empty if it was not told) and the bytes behind a reference: at most 4 MiB, for the caller to hash.
+    pub async fn manifest_by_tag(&self, reference: &Reference) -> Result<(String, Bytes), RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.manifest_by_tag(reference).await,
+            Self::Layout(layout) => layout.manifest_by_tag(reference).await,
+        }
+    }
+
+    /// The blob of this descriptor: exactly its size, hashed.
+    pub async fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<Bytes, RegistryError> {
+        if blob.size > self.limits().blob {
+            let what = format!("blob {} of {repository}", blob.digest);
+            let detail = format!("its {} bytes are over the limit of {}", blob.size, self.limits().blob);
+            return Err(RegistryError::Protocol { what, detail });
+        }
+        match self {
+            Self::Remote(remote) => remote.blob(repository, blob).await,
+            Self::Layout(layout) => layout.blob(repository, blob).await,
+        }
+    }
+
+    /// Uploads a blob, whose bytes must fit the descriptor. One that is there already is no error.
+    pub async fn push_blob(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        if let Err(detail) = check_in_background(blob, &bytes).await {
+            let what = format!("blob {} for {repository}", blob.digest);
+            return Err(RegistryError::Integrity { what, detail });
+        }
+        match self {
+            Self::Remote(remote) => remote.push_blob(repository, blob, bytes).await,
+            Self::Layout(layout) => layout.push_blob(repository, blob, bytes).await,
+        }
+    }
+
+    /// Puts an image manifest under a tag, or under its own digest without naming it.
+    pub async fn push_manifest(
+        &self,
+        reference: &Reference,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        if let Target::Digest(digest) = &reference.target {
+            let expected = Descriptor { media_type: String::new(), digest: *digest, size: bytes.len() as u64 };
+            check(&expected, &bytes)
+                .map_err(|detail| RegistryError::Integrity { what: reference.to_string(), detail })?;
+        }
+        match self {
+            Self::Remote(remote) => remote.push_manifest(reference, media_type, bytes).await,
+            Self::Layout(layout) => layout.push_manifest(reference, media_type, bytes).await,
+        }
+    }
+
+    /// Every tag of a repository, sorted.
+    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.tags(repository).await,
+            Self::Layout(layout) => layout.tags(repository).await,
+        }
+    }
+}
+
+impl Registry {
+    fn limits(&self) -> &Limits {
+        match self {
+            Self::Remote(remote) => remote.limits(),
+            Self::Layout(layout) => layout.limits(),
+        }
+    }
+}
+
+/// Whether bytes fit their descriptor; the error says how they do not.
+fn check(expected: &Descriptor, bytes: &[u8]) -> Result<(), String> {
+    match (bytes.len() as u64).cmp(&expected.size) {
+        Ordering::Less => return Err(format!("expected {} bytes, got {}", expected.size, bytes.len())),
+        Ordering::Greater => return Err(format!("expected {} bytes, got more", expected.size)),
+        Ordering::Equal => {}
+    }
+    let digest = Digest::of(bytes);
+    if digest == expected.digest { Ok(()) } else { Err(format!("the bytes have the digest {digest}")) }
+}
+
+/// The same off the async threads where it takes more than a moment.
+async fn check_in_background(expected: &Descriptor, bytes: &Bytes) -> Result<(), String> {
+    if bytes.len() < 1 << 20 {
+        return check(expected, bytes);
+    }
+    let (expected, bytes) = (expected.clone(), bytes.clone());
+    work::run(move || check(&expected, &bytes)).await.map_err(|error| error.to_string())?
+}
