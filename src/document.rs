@@ -3,7 +3,7 @@
 //! Owns the line and column of every value and the wording of unknown, missing and mistyped keys. Knows no key.
 
 use std::cell::OnceCell;
-use std::fmt::{Display, Write as _};
+use std::fmt::{self, Display};
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -15,8 +15,8 @@ use crate::diagnostic::{Location, Problem, Problems};
 /// The most bytes that a file written by hand may have.
 pub const FILE_LIMIT: usize = 1 << 20;
 
-/// Decodes a file written by hand: UTF-8 without a byte order mark or NUL, 1 MiB at most.
-pub fn decode<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Problem> {
+/// Decodes a file of the workspace: UTF-8 without a byte order mark or NUL, of at most `limit` bytes.
+pub fn decode<'b>(bytes: &'b [u8], file: &str, limit: usize) -> Result<&'b str, Problem> {
     let problem = |location, code, message: &str, help: &str| Problem {
         location: Some(location),
         code,
@@ -24,8 +24,9 @@ pub fn decode<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, Problem> {
         help: help.to_owned(),
     };
     let whole = Location::file(file);
-    if bytes.len() > FILE_LIMIT {
-        return Err(problem(whole, "too-big", "the file is larger than 1 MiB", "split it"));
+    if bytes.len() > limit {
+        let message = format!("the file is larger than {} MiB", limit >> 20);
+        return Err(problem(whole, "too-big", &message, "split it"));
     }
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         let at = Location::at(file, 1, 1);
@@ -196,10 +197,10 @@ impl<'a, 't> Table<'a, 't> {
 
     /// Tells keys that are neither `required` (name and an example) nor `optional`, and `required` ones that are missing.
     pub fn check(&self, reader: &mut Reader<'_>, required: &[(&str, &str)], optional: &[&str]) {
-        let known: Vec<&str> = required.iter().map(|(key, _)| *key).chain(optional.iter().copied()).collect();
         for (key, at, _) in self.iter() {
-            if !known.contains(&key) {
-                let message = format!("unknown key `{}`", quote(&self.path(key)));
+            if !required.iter().any(|(known, _)| *known == key) && !optional.contains(&key) {
+                let known: Vec<&str> = required.iter().map(|(key, _)| *key).chain(optional.iter().copied()).collect();
+                let message = format!("unknown key `{}`", self.path(key));
                 if looks_secret(key) {
                     let help = "secrets never stand in the workspace: log in with `docker login` or `helm registry login`, or name a file in `REGISTRY_AUTH_FILE`";
                     reader.problem(&at, "secret-key", message, help);
@@ -230,13 +231,13 @@ impl<'a, 't> Table<'a, 't> {
     /// The text of `key`, with its bytes.
     pub fn text(&self, reader: &mut Reader<'_>, key: &str) -> Option<(&'a str, Range<usize>)> {
         let value = self.get(key)?;
-        text(reader, &self.path(key), value)
+        text(reader, self.path(key), value)
     }
 
     /// The text of `key`, parsed; what does not parse is told as `invalid-value`.
     pub fn parsed<T: FromStr<Err: Display>>(&self, reader: &mut Reader<'_>, key: &str) -> Option<T> {
         let (text, at) = self.text(reader, key)?;
-        parsed(reader, &self.path(key), text, &at)
+        parsed(reader, self.path(key), text, &at)
     }
 
     /// The texts of the array `key`, with their bytes; empty where it is absent.
@@ -244,10 +245,10 @@ impl<'a, 't> Table<'a, 't> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let path = self.path(key);
         let DeValue::Array(entries) = value.get_ref() else {
-            wrong_type::<()>(reader, &path, value, "an array of texts");
+            wrong_type::<()>(reader, path, value, "an array of texts");
             return Vec::new();
         };
-        entries.iter().filter_map(|entry| text(reader, &path, entry)).collect()
+        entries.iter().filter_map(|entry| text(reader, path, entry)).collect()
     }
 
     /// The truth of `key`.
@@ -255,7 +256,7 @@ impl<'a, 't> Table<'a, 't> {
         let value = self.get(key)?;
         match value.get_ref() {
             DeValue::Boolean(truth) => Some(*truth),
-            _ => wrong_type(reader, &self.path(key), value, "`true` or `false`"),
+            _ => wrong_type(reader, self.path(key), value, "`true` or `false`"),
         }
     }
 
@@ -263,7 +264,7 @@ impl<'a, 't> Table<'a, 't> {
     pub fn number(&self, reader: &mut Reader<'_>, key: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.get(key)?;
         let DeValue::Integer(digits) = value.get_ref() else {
-            return wrong_type(reader, &self.path(key), value, "a whole number");
+            return wrong_type(reader, self.path(key), value, "a whole number");
         };
         let number = u64::from_str_radix(digits.as_str(), digits.radix()).ok().filter(|number| range.contains(number));
         if number.is_none() {
@@ -281,7 +282,7 @@ impl<'a, 't> Table<'a, 't> {
     /// The table `key`.
     pub fn table(&self, reader: &mut Reader<'_>, key: &str) -> Option<Table<'a, 't>> {
         let value = self.get(key)?;
-        table(reader, self.path(key), value)
+        table(reader, self.path(key).to_string(), value)
     }
 
     /// The tables of the array of tables `key`; empty where it is absent.
@@ -289,22 +290,33 @@ impl<'a, 't> Table<'a, 't> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let DeValue::Array(entries) = value.get_ref() else {
             let expected = format!("an array of tables (`[[{key}]]`)");
-            wrong_type::<()>(reader, &self.path(key), value, &expected);
+            wrong_type::<()>(reader, self.path(key), value, &expected);
             return Vec::new();
         };
-        entries.iter().filter_map(|entry| table(reader, self.path(key), entry)).collect()
+        entries.iter().filter_map(|entry| table(reader, self.path(key).to_string(), entry)).collect()
     }
 
     /// The key as messages name it: `signing.method`.
     #[must_use]
-    pub fn path(&self, key: &str) -> String {
+    pub fn path<'p>(&'p self, key: &'p str) -> KeyPath<'p> {
+        KeyPath { table: &self.name, key }
+    }
+}
+
+/// A key with its table's name before it.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyPath<'p> {
+    table: &'p str,
+    key: &'p str,
+}
+
+impl Display for KeyPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { table, key } = *self;
         let bare = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) && !key.is_empty();
-        let mut path = self.name.clone();
-        if !path.is_empty() {
-            path.push('.');
-        }
-        let _ = if bare { write!(path, "{key}") } else { write!(path, "\"{key}\"") };
-        path
+        let dot = if table.is_empty() { "" } else { "." };
+        let quotes = if bare { "" } else { "\"" };
+        write!(f, "{table}{dot}{quotes}{}{quotes}", quote(key))
     }
 }
 
@@ -314,16 +326,18 @@ const MOST: u64 = i64::MAX as u64;
 /// Parses a text; what does not parse is told as `invalid-value`.
 pub fn parsed<T: FromStr<Err: Display>>(
     reader: &mut Reader<'_>,
-    path: &str,
+    path: impl Display,
     text: &str,
     at: &Range<usize>,
 ) -> Option<T> {
-    text.parse()
-        .map_err(|error| reader.problem(at, "invalid-value", format!("`{}`: {error}", quote(path)), String::new()))
-        .ok()
+    text.parse().map_err(|error| reader.problem(at, "invalid-value", format!("`{path}`: {error}"), String::new())).ok()
 }
 
-fn text<'a>(reader: &mut Reader<'_>, path: &str, value: &'a Spanned<DeValue<'_>>) -> Option<(&'a str, Range<usize>)> {
+fn text<'a>(
+    reader: &mut Reader<'_>,
+    path: impl Display,
+    value: &'a Spanned<DeValue<'_>>,
+) -> Option<(&'a str, Range<usize>)> {
     match value.get_ref() {
         DeValue::String(text) => Some((text.as_ref(), value.span())),
         _ => wrong_type(reader, path, value, "a text in quotes"),
@@ -333,11 +347,16 @@ fn text<'a>(reader: &mut Reader<'_>, path: &str, value: &'a Spanned<DeValue<'_>>
 fn table<'a, 't>(reader: &mut Reader<'_>, name: String, value: &'a Spanned<DeValue<'t>>) -> Option<Table<'a, 't>> {
     match value.get_ref() {
         DeValue::Table(entries) => Some(Table { name, at: value.span(), entries }),
-        _ => wrong_type(reader, &name, value, "a table"),
+        _ => wrong_type(reader, name, value, "a table"),
     }
 }
 
-fn wrong_type<T>(reader: &mut Reader<'_>, path: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> Option<T> {
+fn wrong_type<T>(
+    reader: &mut Reader<'_>,
+    path: impl Display,
+    value: &Spanned<DeValue<'_>>,
+    expected: &str,
+) -> Option<T> {
     let found = match value.get_ref() {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
@@ -347,7 +366,7 @@ fn wrong_type<T>(reader: &mut Reader<'_>, path: &str, value: &Spanned<DeValue<'_
         DeValue::Array(_) => "an array",
         DeValue::Table(_) => "a table",
     };
-    let message = format!("`{}` is {found}", quote(path));
+    let message = format!("`{path}` is {found}");
     reader.problem(&value.span(), "wrong-type", message, format!("write {expected}"));
     None
 }
@@ -398,8 +417,8 @@ mod tests {
             (b"a\nbc\0", "f:2:3: the file contains a NUL byte [nul-byte]\n  help: remove it"),
             (&vec![b' '; FILE_LIMIT + 1], "f: the file is larger than 1 MiB [too-big]\n  help: split it"),
         ] {
-            assert_eq!(decode(bytes, "f").unwrap_err().to_string(), says);
+            assert_eq!(decode(bytes, "f", FILE_LIMIT).unwrap_err().to_string(), says);
         }
-        assert_eq!(decode("ä".as_bytes(), "f"), Ok("ä"));
+        assert_eq!(decode("ä".as_bytes(), "f", FILE_LIMIT), Ok("ä"));
     }
 }

@@ -364,7 +364,7 @@ fn keyless_signing(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Key
     let issuer = table.text(reader, "issuer").and_then(|(text, at)| issuer(reader, text, &at));
     let mut identity = |key: &str| {
         let (text, at) = table.text(reader, key)?;
-        whole(reader, &table.path(key), text, &at)
+        whole(reader, table.path(key), text, &at)
     };
     let (mirrors, charts) = (identity("mirrors"), identity("charts"));
     let accept = table.texts(reader, "accept");
@@ -401,7 +401,7 @@ fn issuer(reader: &mut Reader<'_>, text: &str, at: &std::ops::Range<usize>) -> O
 }
 
 /// A text that is compared as a whole: not blank, without control characters and without blanks around it.
-fn whole(reader: &mut Reader<'_>, path: &str, text: &str, at: &std::ops::Range<usize>) -> Option<String> {
+fn whole(reader: &mut Reader<'_>, path: impl fmt::Display, text: &str, at: &std::ops::Range<usize>) -> Option<String> {
     if text.is_empty() || text.trim() != text || text.contains(char::is_control) {
         let message = format!("`{path}`: `{}` is empty, or has blanks around it or control characters", quote(text));
         reader.problem(at, "invalid-value", message, "write it whole, on one line");
