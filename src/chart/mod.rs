@@ -4,4 +4,14 @@
 
 pub mod version;
 
-pub use version::Version;
+mod entry;
+
+pub mod archive;
+
+pub use archive::{Archive, ArchiveError};
+pub use version::{Version, VersionError};
+
+/// Upstream's text as errors carry it: at most 300 characters, otherwise raw.
+fn quoted(text: &str) -> String {
+    text.chars().take(300).collect()
+}
