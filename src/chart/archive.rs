@@ -239,6 +239,7 @@ fn read_exactly(reader: impl Read, size: u64, limit: u64) -> Result<Vec<u8>, Arc
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // For `map_err`.
 fn damaged(error: io::Error) -> ArchiveError {
     match error.kind() {
         io::ErrorKind::FileTooLarge => ArchiveError::TooLarge,
@@ -262,4 +263,4 @@ impl<R: Read> Read for Capped<R> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,10 +8,48 @@ mod entry;
 
 pub mod archive;
 
+mod yaml;
+
+mod schema;
+
+pub mod metadata;
+
 pub use archive::{Archive, ArchiveError};
+pub use metadata::{Dependency, Metadata, MetadataError};
 pub use version::{Version, VersionError};
+
+/// A chart as its archive has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// The files.
+    pub archive: Archive,
+    /// What Chart.yaml says.
+    pub metadata: Metadata,
+}
+
+/// Why bytes are not a chart that Helm would take and that every reader understands the same way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChartError {
+    /// The archive.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// Chart.yaml inside of it.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+}
+
+/// Reads a chart archive whole, and refuses what Helm refuses.
+pub fn read(tgz: &[u8]) -> Result<Chart, ChartError> {
+    let archive = Archive::read(tgz)?;
+    let chart_yaml = archive.file("Chart.yaml").unwrap_or_default();
+    let metadata = Metadata::parse_with(chart_yaml, archive.file("requirements.yaml"))?;
+    Ok(Chart { archive, metadata })
+}
 
 /// Upstream's text as errors carry it: at most 300 characters, otherwise raw.
 fn quoted(text: &str) -> String {
     text.chars().take(300).collect()
 }
+
+#[cfg(test)]
+mod tests;

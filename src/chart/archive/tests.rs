@@ -52,7 +52,7 @@ impl Entry {
 fn pax_records(records: &[(&str, &str)]) -> String {
     let record = |(key, value): &(&str, &str)| {
         let bare = key.len() + value.len() + 3;
-        let length = (1..).find(|length| *length == bare + length.to_string().len()).unwrap();
+        let length = (1..9999).find(|length| *length == bare + length.to_string().len()).unwrap();
         format!("{length} {key}={value}\n")
     };
     records.iter().map(record).collect()
