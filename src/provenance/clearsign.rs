@@ -116,7 +116,7 @@ mod tests {
 
     const TAIL: &str = "-----BEGIN PGP SIGNATURE-----\n\nAQID\n-----END PGP SIGNATURE-----\n";
 
-    fn check(head: &str, expect: Result<(&str, &str), ClearSignError>) {
+    fn check(head: &str, expect: &Result<(&str, &str), ClearSignError>) {
         for file in [format!("{head}{TAIL}"), format!("{head}{TAIL}").replace('\n', "\r\n")] {
             let found = decode(file.as_bytes());
             let found = found.map(|block| {
@@ -131,20 +131,20 @@ mod tests {
     #[test]
     fn decodes_as_helm_does() {
         let begin = "-----BEGIN PGP SIGNED MESSAGE-----\n";
-        check(&format!("{begin}Hash: SHA512\n\na\nb\n"), Ok(("a\nb\n", "a\r\nb")));
-        check(&format!("{begin}\na\n"), Ok(("a\n", "a")));
-        check(&format!("{begin}Hash: SHA256, MD5\nHash: X\n\na\n"), Ok(("a\n", "a")));
-        check(&format!("junk\n{begin}\na\n\n"), Ok(("a\n\n", "a\r\n")));
-        check(&format!("{begin}\n- -x\n- y\n-z\n"), Ok(("-x\ny\n-z\n", "-x\r\ny\r\n-z")));
-        check(&format!("{begin}\na \t\n- b \n"), Ok(("a\nb\n", "a\r\nb")));
-        check(begin, Err(ClearSignError::Header));
-        check(&format!("{begin}a\n"), Err(ClearSignError::Header));
-        check(&format!("{begin}Comment: x\n\na\n"), Err(ClearSignError::Header));
-        check(&format!("{begin}Hash: \u{e9}\n\na\n"), Err(ClearSignError::Header));
-        check(&format!("{} \n\na\n", begin.trim_end()), Err(ClearSignError::Header));
-        check(&format!(" {begin}\na\n"), Err(ClearSignError::NoBlock));
-        check("", Err(ClearSignError::NoBlock));
-        check(&format!("{begin}\na\n{TAIL}{begin}\na\n"), Err(ClearSignError::SeveralBlocks { found: 2 }));
+        check(&format!("{begin}Hash: SHA512\n\na\nb\n"), &Ok(("a\nb\n", "a\r\nb")));
+        check(&format!("{begin}\na\n"), &Ok(("a\n", "a")));
+        check(&format!("{begin}Hash: SHA256, MD5\nHash: X\n\na\n"), &Ok(("a\n", "a")));
+        check(&format!("junk\n{begin}\na\n\n"), &Ok(("a\n\n", "a\r\n")));
+        check(&format!("{begin}\n- -x\n- y\n-z\n"), &Ok(("-x\ny\n-z\n", "-x\r\ny\r\n-z")));
+        check(&format!("{begin}\na \t\n- b \n"), &Ok(("a\nb\n", "a\r\nb")));
+        check(begin, &Err(ClearSignError::Header));
+        check(&format!("{begin}a\n"), &Err(ClearSignError::Header));
+        check(&format!("{begin}Comment: x\n\na\n"), &Err(ClearSignError::Header));
+        check(&format!("{begin}Hash: \u{e9}\n\na\n"), &Err(ClearSignError::Header));
+        check(&format!("{} \n\na\n", begin.trim_end()), &Err(ClearSignError::Header));
+        check(&format!(" {begin}\na\n"), &Err(ClearSignError::NoBlock));
+        check("", &Err(ClearSignError::NoBlock));
+        check(&format!("{begin}\na\n{TAIL}{begin}\na\n"), &Err(ClearSignError::SeveralBlocks { found: 2 }));
     }
 
     #[test]
@@ -176,10 +176,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_survives_signing(text in "([ -~]{0,8}\n){0,8}") {
-            let escaped: String = text.lines().map(|line| format!("- {line}\n")).collect();
+            let escaped: String = text.lines().flat_map(|line| ["- ", line, "\n"]).collect();
             let file = format!("-----BEGIN PGP SIGNED MESSAGE-----\n\n{escaped}{TAIL}");
             let block = decode(file.as_bytes()).unwrap();
-            let expect: String = text.lines().map(|line| format!("{}\n", line.trim_end_matches([' ', '\t']))).collect();
+            let expect: String = text.lines().flat_map(|line| [line.trim_end_matches([' ', '\t']), "\n"]).collect();
             prop_assert_eq!(&block.text, &expect);
             prop_assert_eq!(block.signed, expect.strip_suffix('\n').unwrap_or("").replace('\n', "\r\n").into_bytes());
         }

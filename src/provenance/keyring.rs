@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sequoia_openpgp::Cert;
 use sequoia_openpgp::parse::Parse as _;
-use sequoia_openpgp::policy::{AsymmetricAlgorithm, StandardPolicy};
-use sequoia_openpgp::types::HashAlgorithm;
+use sequoia_openpgp::policy::StandardPolicy;
 
 use super::packets::{self, Packet, PacketError, tag};
 use super::{Fingerprint, armor, bounded};
@@ -192,15 +191,9 @@ fn certs(packets: &[Packet<'_>]) -> Result<(Vec<Cert>, Vec<SkippedKey>), Keyring
     Ok((certs, skipped))
 }
 
-/// What is too weak to count, whenever it was made: digests before SHA-2, RSA and DSA below 2048 bits.
+/// What is too weak to count, whenever it was made: among others digests before SHA-2, RSA and DSA below 2048 bits.
 pub(super) fn rules() -> StandardPolicy<'static> {
-    let mut rules = StandardPolicy::at(SystemTime::UNIX_EPOCH + Duration::from_secs(RULES_OF));
-    for digest in [HashAlgorithm::MD5, HashAlgorithm::SHA1, HashAlgorithm::RipeMD] {
-        rules.reject_hash(digest);
-    }
-    rules.reject_asymmetric_algo(AsymmetricAlgorithm::RSA1024);
-    rules.reject_asymmetric_algo(AsymmetricAlgorithm::DSA1024);
-    rules
+    StandardPolicy::at(SystemTime::UNIX_EPOCH + Duration::from_secs(RULES_OF))
 }
 
 /// The time of the newest thing that a key says of itself: a key is judged by its owner's last word. An owner who extends a key

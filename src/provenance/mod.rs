@@ -27,3 +27,6 @@ pub const REVISION: u32 = 1;
 fn bounded(text: impl AsRef<str>) -> String {
     text.as_ref().chars().take(300).collect()
 }
+
+#[cfg(test)]
+mod tests;

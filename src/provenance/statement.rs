@@ -191,7 +191,9 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &str, expect: Result<(&str, &str, &[(&str, &str)]), &str>) {
+    type Expected<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+    fn check(text: &str, expect: Result<Expected<'_>, &str>) {
         match (parse(text), expect) {
             (Ok(found), Ok((name, version, files))) => {
                 let files = files.iter().map(|&(file, digest)| (file.to_owned(), digest.to_owned())).collect();
