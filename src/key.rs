@@ -79,9 +79,20 @@ impl Sink for KeySink {
     }
 }
 
+/// Where a line of an explanation comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// An input of the step itself.
+    Input,
+    /// A step that feeds this one: when only such lines differ, the reason lies further up.
+    Feeds,
+}
+
 /// One line of an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
+    /// Whether the step has this of its own or from a step that feeds it.
+    pub source: Source,
     /// The input's name, or the kind of the step that feeds.
     pub field: &'static str,
     /// Its value, or that step's key.
@@ -94,11 +105,11 @@ pub struct ExplainSink(pub Vec<Input>);
 
 impl Sink for ExplainSink {
     fn input(&mut self, field: &'static str, value: &str) {
-        self.0.push(Input { field, value: value.to_owned() });
+        self.0.push(Input { source: Source::Input, field, value: value.to_owned() });
     }
 
     fn feeds(&mut self, kind: &'static str, key: StepKey) {
-        self.0.push(Input { field: kind, value: key.to_string() });
+        self.0.push(Input { source: Source::Feeds, field: kind, value: key.to_string() });
     }
 }
 
@@ -124,10 +135,36 @@ mod tests {
                 sink.input("c", "");
             }),
             key(|sink| sink.feeds("a", key(|_| {}))),
+            key(|sink| sink.input("a", &key(|_| {}).to_string())),
+            key(|sink| {
+                sink.input("c", "");
+                sink.input("a", "b");
+            }),
             KeySink::new("other").finish(),
         ];
         for (index, one) in keys.iter().enumerate() {
             assert!(keys[index + 1..].iter().all(|other| one != other), "{index}");
         }
+    }
+
+    #[test]
+    fn the_format_is_pinned() {
+        let described = |sink: &mut dyn Sink| {
+            sink.input("field", "value");
+            sink.feeds("kind", KeySink::new("kind").finish());
+        };
+        let expect = "1cbce9920b3cda9452a10ac37884c6e41aa6bb9ccb3e2e9f0f3dcffda5ee9483";
+        assert_eq!(key(described).to_string(), expect, "a changed format needs a raised VERSION");
+        assert_eq!(key(described).short(), expect[..12]);
+    }
+
+    #[test]
+    fn an_explanation_keeps_every_part_in_its_order() {
+        let fed = KeySink::new("kind").finish();
+        let mut sink = ExplainSink::default();
+        sink.input("field", "value");
+        sink.feeds("kind", fed);
+        let lines = sink.0.iter().map(|input| (input.source, input.field, input.value.clone())).collect::<Vec<_>>();
+        assert_eq!(lines, [(Source::Input, "field", "value".to_owned()), (Source::Feeds, "kind", fed.to_string())]);
     }
 }
