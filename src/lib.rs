@@ -20,6 +20,8 @@ pub mod chart;
 
 pub mod provenance;
 
+pub mod workspace;
+
 pub mod lock;
 
 pub mod http;

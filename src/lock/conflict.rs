@@ -92,8 +92,9 @@ fn sides(text: &str, file: &str) -> Result<(String, String), Problem> {
         let number = saturate(index + 1);
         match (part, marker(line)) {
             (Part::Common, Some(Part::Ours)) => opened = number,
-            (Part::Ours, Some(Part::Base | Part::Theirs)) | (Part::Base, Some(Part::Theirs)) => {}
-            (Part::Theirs, Some(Part::Common)) => {}
+            (Part::Ours, Some(Part::Base | Part::Theirs))
+            | (Part::Base, Some(Part::Theirs))
+            | (Part::Theirs, Some(Part::Common)) => {}
             (_, Some(_)) => return Err(broken(file, number)),
             (_, None) => {
                 ours.push_str(if matches!(part, Part::Common | Part::Ours) { line } else { "" });

@@ -21,11 +21,6 @@ use crate::document::{Reader, Table, quote, saturate};
 use crate::lock::{Lockfile, Pin, Signer};
 use crate::oci::Repository;
 
-/// The lockfile's name.
-pub const LOCK_FILE: &str = "mirrors.lock";
-/// The most bytes it may have: some hundred thousand pins.
-pub const LOCK_LIMIT: usize = 256 << 20;
-
 const HEADER: &str = "# Written by `chartsync lock`. Review it; do not edit it.\n";
 const FORMAT: u64 = 1;
 const BLOCK: &str = "[[chart]]";
@@ -144,7 +139,7 @@ fn parse_head((text, line): Piece<'_>, file: &str) -> Result<(), Problems> {
     if let Some(document) = reader.parse() {
         let table = Table::root(&document);
         match table.number(&mut reader, "version", 0..=u64::MAX) {
-            Some(FORMAT) => table.check(&mut reader, &[("version", "1")], &[]),
+            Some(FORMAT) | None => table.check(&mut reader, &[("version", "1")], &[]),
             // Another format has other fields: only its number is worth a word.
             Some(version) => {
                 let at = table.get("version").map(toml::Spanned::span).unwrap_or_default();
@@ -152,7 +147,6 @@ fn parse_head((text, line): Piece<'_>, file: &str) -> Result<(), Problems> {
                 let help = if version > FORMAT { "upgrade chartsync" } else { "restore the file from Git" };
                 reader.problem(&at, "lock-version", message, help);
             }
-            None => table.check(&mut reader, &[("version", "1")], &[]),
         }
     }
     reader.problems.into_result(())
@@ -208,13 +202,10 @@ fn parse_pin(reader: &mut Reader<'_>, table: &Table<'_, '_>, line: u32, memo: &m
     let size = table.number(reader, "size", 1..=MOST_BYTES);
     let archive = table.parsed(reader, "archive");
     let archive_size = table.number(reader, "archive-size", 1..=MOST_BYTES);
-    let provenance = optional(reader, table, "provenance")?;
+    let provenance = table.parsed(reader, "provenance");
     let signer = table.parsed(reader, "signer");
-    let keyring = optional(reader, table, "keyring")?;
-    let app_version = match table.get("app-version") {
-        Some(_) => Some(table.text(reader, "app-version")?.0.to_owned()),
-        None => None,
-    };
+    let keyring = table.parsed(reader, "keyring");
+    let app_version = table.text(reader, "app-version").map(|(text, _)| text.to_owned());
     let (name, name_at) = name?;
     let pin = Pin {
         name: name.to_owned(),
@@ -231,19 +222,11 @@ fn parse_pin(reader: &mut Reader<'_>, table: &Table<'_, '_>, line: u32, memo: &m
         app_version,
         line,
     };
-    check_relations(reader, table, &pin, &name_at);
-    Some(pin)
-}
-
-fn optional<T: std::str::FromStr<Err: std::fmt::Display>>(
-    reader: &mut Reader<'_>,
-    table: &Table<'_, '_>,
-    key: &str,
-) -> Option<Option<T>> {
-    match table.get(key) {
-        Some(_) => table.parsed(reader, key).map(Some),
-        None => Some(None),
+    // A field that could not be read looks absent.
+    if reader.problems.is_empty() {
+        check_relations(reader, table, &pin, &name_at);
     }
+    Some(pin)
 }
 
 fn repository(

@@ -7,7 +7,6 @@ mod conflict;
 mod file;
 mod pin;
 
-pub use file::{LOCK_FILE, LOCK_LIMIT};
 pub use pin::{Pin, Signer};
 
 use crate::chart::Version;

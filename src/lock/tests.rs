@@ -181,6 +181,11 @@ fn edits_of_each_field_are_told() {
         "archive-size = 9821.1",
         &["f:12:16: `chart.archive-size` is a fraction [wrong-type] -- write a whole number"],
     );
+}
+
+#[test]
+fn edits_of_what_was_verified_are_told() {
+    let edited = "the lockfile was edited: restore it from Git, or remove this block and run `chartsync lock`";
     let provenance = format!("provenance = \"{}\"\n", Digest::of(b"a 1.0.0 provenance"));
     check_edit(
         &provenance,

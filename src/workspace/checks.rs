@@ -1,0 +1,92 @@
+//! What the files of a workspace must agree on.
+
+use std::collections::BTreeMap;
+
+use super::manifest::Mirror;
+use super::{CHARTS, MIRRORS};
+use crate::diagnostic::{Location, Problem, Problems};
+use crate::oci::Repository;
+use crate::settings::{Access, Settings, Signing, is_loopback};
+
+/// Checks a workspace that is to be published.
+pub(super) fn check(
+    settings: Option<&Settings>,
+    mirrors: &[Mirror],
+    charts: &[String],
+    strays: bool,
+    problems: &mut Problems,
+) {
+    if mirrors.is_empty() && charts.is_empty() && !strays {
+        problems.push(Problem {
+            location: Some(Location::file(MIRRORS)),
+            code: "no-charts",
+            message: "the workspace declares no chart".to_owned(),
+            help: format!(
+                "write a manifest `{MIRRORS}/<name>.yaml` (source, destination, versions, provenance), or add a chart folder `{CHARTS}/<name>/`"
+            ),
+        });
+    }
+    compare(settings, mirrors, problems);
+}
+
+/// Compares the manifests with each other and with the settings.
+pub(super) fn compare(settings: Option<&Settings>, mirrors: &[Mirror], problems: &mut Problems) {
+    refuse_shared_destinations(mirrors, problems);
+    refuse_self_mirrors(mirrors, problems);
+    if let Some(settings) = settings {
+        refuse_outside(settings, mirrors, problems);
+        refuse_unsignable(settings, mirrors, problems);
+    }
+}
+
+fn problem(at: &Location, code: &'static str, message: String, help: impl Into<String>) -> Problem {
+    Problem { location: Some(at.clone()), code, message, help: help.into() }
+}
+
+fn refuse_shared_destinations(mirrors: &[Mirror], problems: &mut Problems) {
+    let mut seen: BTreeMap<&Repository, &Mirror> = BTreeMap::new();
+    for mirror in mirrors {
+        let first = *seen.entry(&mirror.destination).or_insert(mirror);
+        if first.file != mirror.file {
+            let message = format!("`{}` is the destination of {} too", mirror.destination, first.destination_location);
+            let help = "give each mirror its own destination, or put all versions into one manifest";
+            problems.push(problem(&mirror.destination_location, "duplicate-destination", message, help));
+        }
+    }
+}
+
+fn refuse_self_mirrors(mirrors: &[Mirror], problems: &mut Problems) {
+    for mirror in mirrors.iter().filter(|mirror| mirror.source == mirror.destination) {
+        let message = format!("source and destination are both `{}`", mirror.source);
+        let help = "a mirror copies from somewhere else: correct one of them";
+        problems.push(problem(&mirror.destination_location, "self-mirror", message, help));
+    }
+}
+
+fn refuse_outside(settings: &Settings, mirrors: &[Mirror], problems: &mut Problems) {
+    for mirror in mirrors.iter().filter(|mirror| !mirror.destination.is_below(&settings.publish)) {
+        let message = format!("the destination `{}` does not lie below `{}`", mirror.destination, settings.publish);
+        let help =
+            format!("write `{}/…`, or change `publish.repository` ({})", settings.publish, settings.publish_location);
+        problems.push(problem(&mirror.destination_location, "destination-outside", message, help));
+    }
+}
+
+/// A keyless signature is a public statement about a place: it must be one that others can reach and nobody can stand in for.
+fn refuse_unsignable(settings: &Settings, mirrors: &[Mirror], problems: &mut Problems) {
+    if !matches!(settings.signing, Signing::Keyless(_)) {
+        return;
+    }
+    let sources = mirrors.iter().map(|mirror| (&mirror.source, &mirror.source_location));
+    for (repository, at) in std::iter::once((&settings.publish, &settings.publish_location)).chain(sources) {
+        let host = repository.host();
+        let what = match settings.access(host) {
+            Access::Layout(_) => "a folder of layouts",
+            Access::PlainHttp if !is_loopback(host) => "reached over plain http",
+            Access::Https | Access::PlainHttp => continue,
+        };
+        let message = format!("keyless signing refuses `{host}`, which is {what}");
+        let help = "choose `signing.method = \"key\"` or `\"none\"`, or reach the registry over https";
+        problems.push(problem(at, "keyless-place", message, help));
+    }
+}

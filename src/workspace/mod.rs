@@ -1,0 +1,231 @@
+//! The workspace: settings, manifests, keyrings and the lockfile's text, from a folder or from a Git revision.
+//!
+//! Owns the layout of the folder, what a manifest means and what all of them must agree on. Knows no registry, and of the
+//! lockfile only where it lies.
+
+mod checks;
+mod git;
+mod keyrings;
+mod manifest;
+mod schema;
+mod tree;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+pub use git::Revision;
+pub use keyrings::{Keyrings, keyring_file};
+pub use manifest::{DeclaredVersion, KeyringSource, Mirror, Trust};
+pub use schema::MIRROR_SCHEMA;
+pub use tree::{Entry, EntryKind, READ_LIMIT, Tree, TreeError};
+
+use crate::diagnostic::{Location, Problem, Problems};
+use crate::document::{self, FILE_LIMIT};
+use crate::oci::Digest;
+use crate::settings::{SETTINGS_FILE, Settings};
+
+/// The folder of manifests.
+pub const MIRRORS: &str = "mirrors";
+/// The folder of keyrings that `lock` fetched.
+pub const KEYRINGS: &str = "keyrings";
+/// The folder of first-party charts.
+pub const CHARTS: &str = "charts";
+/// The lockfile.
+pub const LOCK_FILE: &str = "mirrors.lock";
+
+/// Everything that a workspace says, checked as far as that needs no network.
+#[derive(Debug)]
+pub struct Workspace {
+    /// `chartsync.toml`.
+    pub settings: Settings,
+    /// The manifests, sorted by file.
+    pub mirrors: Vec<Mirror>,
+    /// The names of the folders in `charts/`.
+    pub charts: Vec<String>,
+    /// The text of `mirrors.lock`, where there is one: the `lock` module reads it.
+    pub lockfile: Option<String>,
+    /// All keyrings.
+    pub keyrings: Keyrings,
+}
+
+impl Workspace {
+    /// Reads the workspace; all problems of all its files come in one run.
+    pub fn read(tree: &Tree) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let settings = match read_file(tree, SETTINGS_FILE, &mut problems, FILE_LIMIT) {
+            Some(text) => Settings::parse(&text, SETTINGS_FILE).map_err(|wrong| problems.extend(wrong)).ok(),
+            None if problems.is_empty() => {
+                problems.push(no_settings());
+                None
+            }
+            None => None,
+        };
+        let rest = Rest::read(tree, &mut problems);
+        checks::check(settings.as_ref(), &rest.mirrors, &rest.charts, rest.strays, &mut problems);
+        let wrong = || Problem { location: None, code: "defect", message: "no settings".into(), help: String::new() };
+        problems.into_result(())?;
+        let settings = settings.ok_or_else(wrong)?;
+        Ok(rest.with(settings))
+    }
+
+    /// Reads the workspace that changes are compared with: `None` where there was none yet, and it may declare nothing.
+    pub fn read_base(tree: &Tree) -> Result<Option<Self>, Problems> {
+        let mut problems = Problems::default();
+        let text = read_file(tree, SETTINGS_FILE, &mut problems, FILE_LIMIT);
+        problems.into_result(())?;
+        let Some(text) = text else { return Ok(None) };
+        let mut problems = Problems::default();
+        let settings = Settings::parse(&text, SETTINGS_FILE).map_err(|wrong| problems.extend(wrong)).ok();
+        let rest = Rest::read(tree, &mut problems);
+        checks::compare(settings.as_ref(), &rest.mirrors, &mut problems);
+        problems.into_result(())?;
+        Ok(settings.map(|settings| rest.with(settings)))
+    }
+
+    /// The bytes of a keyring: one that a manifest names by path, or a committed one.
+    #[must_use]
+    pub fn keyring(&self, digest: &Digest) -> Option<&[u8]> {
+        self.keyrings.bytes(digest)
+    }
+}
+
+/// What a workspace has besides its settings.
+struct Rest {
+    mirrors: Vec<Mirror>,
+    charts: Vec<String>,
+    lockfile: Option<String>,
+    keyrings: Keyrings,
+    strays: bool,
+}
+
+impl Rest {
+    fn read(tree: &Tree, problems: &mut Problems) -> Self {
+        let (files, strays) = manifest_files(tree, problems);
+        let texts = tree.read_all(&files);
+        let read: Vec<_> = files
+            .par_iter()
+            .zip(texts)
+            .map(|(file, bytes)| match bytes {
+                Ok(Some(bytes)) => manifest::read(&bytes, file),
+                Ok(None) => (None, Problems::default()),
+                Err(error) => (None, unreadable(file, &error).into()),
+            })
+            .collect();
+        let mut drafts = Vec::with_capacity(read.len());
+        // A broken manifest is a manifest: the workspace is not empty because of it.
+        let mut broken = false;
+        for (draft, wrong) in read {
+            broken |= draft.is_none();
+            drafts.extend(draft);
+            problems.extend(wrong);
+        }
+        let (keyrings, mirrors) = keyrings::read(tree, drafts, problems);
+        let charts = charts(tree, problems);
+        let lockfile = read_file(tree, LOCK_FILE, problems, usize::try_from(READ_LIMIT).unwrap_or(usize::MAX));
+        Self { mirrors, charts, lockfile, keyrings, strays: strays || broken }
+    }
+
+    fn with(self, settings: Settings) -> Workspace {
+        let Self { mirrors, charts, lockfile, keyrings, strays: _ } = self;
+        Workspace { settings, mirrors, charts, lockfile, keyrings }
+    }
+}
+
+/// The workspace's root: the nearest folder, from `from` upwards, that has a `chartsync.toml`.
+pub fn find_root(from: &Path) -> Result<PathBuf, Problem> {
+    let from = std::path::absolute(from).unwrap_or_else(|_| from.to_owned());
+    match from.ancestors().find(|folder| folder.join(SETTINGS_FILE).is_file()) {
+        Some(root) => Ok(root.to_owned()),
+        None => Err(Problem {
+            location: None,
+            code: "no-workspace",
+            message: format!("there is no {SETTINGS_FILE} in `{}` or a folder above it", from.display()),
+            help: "name the workspace with `--root DIR`, or create the file".to_owned(),
+        }),
+    }
+}
+
+fn no_settings() -> Problem {
+    Problem {
+        location: Some(Location::file(SETTINGS_FILE)),
+        code: "no-settings",
+        message: format!("there is no {SETTINGS_FILE}"),
+        help: "create it with `[publish] repository = \"…\"` and `[signing] method = \"…\"`".to_owned(),
+    }
+}
+
+/// What could not be read, as a problem of that file.
+fn unreadable(path: &str, error: &TreeError) -> Problem {
+    let code = match error {
+        TreeError::Link(_) => "link",
+        _ => "unreadable",
+    };
+    Problem { location: Some(Location::file(path)), code, message: error.to_string(), help: String::new() }
+}
+
+fn read_file(tree: &Tree, path: &str, problems: &mut Problems, limit: usize) -> Option<String> {
+    let bytes = match tree.read(path) {
+        Ok(bytes) => bytes?,
+        Err(error) => {
+            problems.push(unreadable(path, &error));
+            return None;
+        }
+    };
+    match document::decode(&bytes, path, limit) {
+        Ok(text) => Some(text.to_owned()),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+/// The manifests' paths, and whether anything else lies there.
+fn manifest_files(tree: &Tree, problems: &mut Problems) -> (Vec<String>, bool) {
+    let entries = tree.list(MIRRORS).unwrap_or_else(|error| {
+        problems.push(unreadable(MIRRORS, &error));
+        Vec::new()
+    });
+    let mut files = Vec::new();
+    let mut strays = false;
+    for Entry { name, kind } in entries {
+        let path = format!("{MIRRORS}/{name}");
+        if name.starts_with('.') {
+            continue;
+        }
+        let help = match (kind, name.rsplit_once('.')) {
+            // Reading a link or a pipe tells what is wrong with it.
+            (EntryKind::File | EntryKind::Link | EntryKind::Other, Some((_, "yaml"))) => {
+                files.push(path);
+                continue;
+            }
+            (EntryKind::Folder, _) => "manifests lie directly in mirrors/: move them up".to_owned(),
+            (_, Some((stem, ending))) if ending.eq_ignore_ascii_case("yml") || ending.eq_ignore_ascii_case("yaml") => {
+                format!("rename it to `{stem}.yaml`")
+            }
+            _ => "manifests end in `.yaml`: move everything else elsewhere".to_owned(),
+        };
+        strays = true;
+        problems.push(Problem {
+            location: Some(Location::file(path)),
+            code: "stray-file",
+            message: "this is no manifest, so nothing reads it".to_owned(),
+            help,
+        });
+    }
+    (files, strays)
+}
+
+fn charts(tree: &Tree, problems: &mut Problems) -> Vec<String> {
+    let entries = tree.list(CHARTS).unwrap_or_else(|error| {
+        problems.push(unreadable(CHARTS, &error));
+        Vec::new()
+    });
+    let folders = entries.into_iter().filter(|entry| entry.kind == EntryKind::Folder && !entry.name.starts_with('.'));
+    folders.map(|entry| entry.name).collect()
+}
+
+#[cfg(test)]
+mod tests;
