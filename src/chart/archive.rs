@@ -19,7 +19,7 @@ pub const TOTAL_LIMIT: u64 = 100 << 20;
 /// The most entries an archive may have, extension headers included.
 pub const ENTRY_LIMIT: usize = 20_000;
 /// The most bytes that are ever inflated: the files, their headers and padding.
-const STREAM_LIMIT: u64 = TOTAL_LIMIT + (64 << 20);
+pub(super) const STREAM_LIMIT: u64 = TOTAL_LIMIT + (64 << 20);
 
 /// A chart archive: one gzip member, one root folder, clean unique paths, plain files only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,10 +109,16 @@ pub enum ArchiveError {
 impl Archive {
     /// Reads an archive whole. Never inflates more than the limits allow, whatever the headers claim.
     pub fn read(tgz: &[u8]) -> Result<Self, ArchiveError> {
+        let mut budget = STREAM_LIMIT;
+        Self::read_within(tgz, &mut budget)
+    }
+
+    /// Reads an archive whole, inflating no more than `budget` bytes, which it takes from it.
+    pub(super) fn read_within(tgz: &[u8], budget: &mut u64) -> Result<Self, ArchiveError> {
         if !tgz.starts_with(&[0x1f, 0x8b]) {
             return Err(ArchiveError::NotGzip);
         }
-        let mut tar = tar::Archive::new(Capped { inner: GzDecoder::new(tgz), left: STREAM_LIMIT });
+        let mut tar = tar::Archive::new(Capped { inner: GzDecoder::new(tgz), left: budget });
         let mut reading = Reading::default();
         for entry in tar.entries().map_err(damaged)?.raw(true) {
             reading.take(entry.map_err(damaged)?)?;
@@ -212,7 +218,7 @@ impl Reading {
 }
 
 /// Behind the tar's end marker stand only zeros, behind those only the gzip trailer, and behind that nothing.
-fn check_end(mut stream: Capped<GzDecoder<&[u8]>>) -> Result<(), ArchiveError> {
+fn check_end(mut stream: Capped<'_, GzDecoder<&[u8]>>) -> Result<(), ArchiveError> {
     let mut buffer = [0; 8 << 10];
     loop {
         match stream.read(&mut buffer).map_err(damaged)? {
@@ -249,15 +255,15 @@ fn damaged(error: io::Error) -> ArchiveError {
 }
 
 /// A reader that fails rather than give more than `left` bytes.
-struct Capped<R> {
+struct Capped<'a, R> {
     inner: R,
-    left: u64,
+    left: &'a mut u64,
 }
 
-impl<R: Read> Read for Capped<R> {
+impl<R: Read> Read for Capped<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(read as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        *self.left = self.left.checked_sub(read as u64).ok_or(io::ErrorKind::FileTooLarge)?;
         Ok(read)
     }
 }

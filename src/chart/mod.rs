@@ -14,6 +14,8 @@ mod schema;
 
 pub mod metadata;
 
+mod load;
+
 pub use archive::{Archive, ArchiveError};
 pub use metadata::{Dependency, Metadata, MetadataError};
 pub use version::{Version, VersionError};
@@ -36,13 +38,34 @@ pub enum ChartError {
     /// Chart.yaml inside of it.
     #[error(transparent)]
     Metadata(#[from] MetadataError),
+    /// A folder that should be a chart is none.
+    #[error("it has no Chart.yaml")]
+    NoChartYaml,
+    /// Another file that Helm reads when it loads the chart.
+    #[error("the chart's {file} is not a YAML mapping: {why}")]
+    Yaml {
+        /// Its path.
+        file: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// One of its subcharts.
+    #[error("the chart's `{path}`: {error}")]
+    Subchart {
+        /// The file or folder below the chart's own, at most 300 characters of it.
+        path: String,
+        /// What is wrong with it.
+        error: Box<ChartError>,
+    },
+    /// Subcharts within subcharts without end.
+    #[error("it is nested deeper in subcharts than any chart is")]
+    TooDeep,
 }
 
 /// Reads a chart archive whole, and refuses what Helm refuses.
 pub fn read(tgz: &[u8]) -> Result<Chart, ChartError> {
     let archive = Archive::read(tgz)?;
-    let chart_yaml = archive.file("Chart.yaml").unwrap_or_default();
-    let metadata = Metadata::parse_with(chart_yaml, archive.file("requirements.yaml"))?;
+    let metadata = load::load(&archive)?;
     Ok(Chart { archive, metadata })
 }
 

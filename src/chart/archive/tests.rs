@@ -11,7 +11,7 @@ use super::*;
 
 /// One tar entry: a header that may lie, and what follows it.
 #[derive(Clone)]
-struct Entry {
+pub(in crate::chart) struct Entry {
     header: Header,
     content: Vec<u8>,
 }
@@ -26,7 +26,7 @@ impl Entry {
         Self { header, content: content.to_vec() }.signed()
     }
 
-    fn file(path: &str, content: &[u8]) -> Self {
+    pub(in crate::chart) fn file(path: &str, content: &[u8]) -> Self {
         Self::of(EntryType::Regular, path, content)
     }
 
@@ -58,7 +58,7 @@ fn pax_records(records: &[(&str, &str)]) -> String {
     records.iter().map(record).collect()
 }
 
-fn tar_of(entries: &[Entry]) -> Vec<u8> {
+pub(in crate::chart) fn tar_of(entries: &[Entry]) -> Vec<u8> {
     let mut tar = Vec::new();
     for entry in entries {
         tar.extend_from_slice(entry.header.as_bytes());
@@ -69,7 +69,7 @@ fn tar_of(entries: &[Entry]) -> Vec<u8> {
     tar
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(in crate::chart) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
