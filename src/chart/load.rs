@@ -14,6 +14,10 @@ use super::{ChartError, quoted};
 
 /// How deep subcharts may be nested.
 const DEPTH_LIMIT: usize = 16;
+/// The most bytes of a YAML file that are checked.
+const YAML_LIMIT: usize = 1 << 20;
+/// The most bytes times `[` and `{` of a YAML file that is checked: 5,000 of them in 200 KiB.
+const FLOW_LIMIT: usize = 1 << 30;
 
 /// Files by path below the chart's folder.
 type Files<'a> = Vec<(&'a str, &'a [u8])>;
@@ -75,6 +79,12 @@ fn subchart(name: &str, files: &Files<'_>, budget: &mut u64, depth: usize) -> Re
 
 /// Checks that a file is YAML and its documents are mappings, or nothing. Of locks Helm reads the first document only.
 fn mappings(bytes: &[u8], all: bool) -> Result<(), String> {
+    // The parser needs much memory for long files and, for each value, time by the depth of `[` and `{`, whatever closes
+    // them. What is beyond any real chart goes unchecked, which does no harm: Helm tells.
+    let opened = bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if bytes.len() > YAML_LIMIT || bytes.len().saturating_mul(opened) > FLOW_LIMIT {
+        return Ok(());
+    }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let documents = serde_yaml::Deserializer::from_slice(bytes).take(if all { usize::MAX } else { 1 });
     for document in documents {
