@@ -53,7 +53,7 @@ fn chart(files: &Files<'_>, budget: &mut u64, depth: usize) -> Result<Metadata, 
 fn subcharts<'a>(files: &Files<'a>) -> BTreeMap<&'a str, Files<'a>> {
     let mut subcharts: BTreeMap<&str, Files<'_>> = BTreeMap::new();
     for (path, bytes) in files {
-        let Some(below) = path.strip_prefix("charts/").filter(|_| !path.ends_with(".prov")) else { continue };
+        let Some(below) = path.strip_prefix("charts/").filter(|_| extension(path) != "prov") else { continue };
         let (name, rest) = below.split_once('/').unwrap_or((below, ""));
         if !name.starts_with(['_', '.']) {
             subcharts.entry(name).or_default().push((rest, *bytes));
@@ -65,16 +65,21 @@ fn subcharts<'a>(files: &Files<'a>) -> BTreeMap<&'a str, Files<'a>> {
 /// A packaged or an unpacked subchart; a lone file that is neither is a chart without Chart.yaml to Helm.
 fn subchart(name: &str, files: &Files<'_>, budget: &mut u64, depth: usize) -> Result<(), ChartError> {
     match files.as_slice() {
-        [("", tgz)] if name.ends_with(".tgz") => {
+        [("", tgz)] if extension(name) == "tgz" => {
             let archive = Archive::read_within(tgz, budget)?;
             chart(&archive.files().collect(), budget, depth + 1)?;
         }
-        _ if name.ends_with(".tgz") => return Err(ChartError::NoChartYaml),
+        _ if extension(name) == "tgz" => return Err(ChartError::NoChartYaml),
         _ => {
             chart(files, budget, depth + 1)?;
         }
     }
     Ok(())
+}
+
+/// What stands behind the last dot, as Go has it: letter case matters.
+fn extension(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
 /// Checks that a file is YAML and its documents are mappings, or nothing. Of locks Helm reads the first document only.
