@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Reading order; `main.rs` and `lib.rs` stand outside.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "oci",
     "key",
     "diagnostic",
     "document",
     "settings",
+    "finding",
     "work",
     "cache",
     "chart",
