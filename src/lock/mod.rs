@@ -6,8 +6,10 @@
 mod conflict;
 mod file;
 mod pin;
+mod satisfy;
 
 pub use pin::{Pin, Signer};
+pub use satisfy::{Unsatisfied, satisfies};
 
 use crate::chart::Version;
 use crate::diagnostic::Problems;
