@@ -17,7 +17,7 @@ use bytes::Bytes;
 pub use self::error::RegistryError;
 pub use self::layout::Layout;
 pub use self::remote::Remote;
-use crate::http::Limits;
+use crate::http::{Client, Credentials, Host, Limits, Requests, Way};
 use crate::oci::{Descriptor, Digest, Reference, Repository, Tag, Target};
 use crate::settings::{Access, RegistrySettings};
 use crate::work;
@@ -42,6 +42,8 @@ struct Inner {
     root: PathBuf,
     settings: BTreeMap<String, RegistrySettings>,
     limits: Limits,
+    credentials: Credentials,
+    client: Client,
     opened: Mutex<BTreeMap<String, Registry>>,
 }
 
@@ -50,24 +52,37 @@ impl Registries {
     ///
     /// `root` is the workspace's: layouts are folders below it. Nothing is contacted yet.
     pub fn new(root: &Path, settings: &BTreeMap<String, RegistrySettings>) -> Result<Self, RegistryError> {
-        Self::with_limits(root, settings, Limits::default())
+        Self::with(root, settings, Credentials::of_user(), Limits::default())
     }
 
-    /// The same, with other time-outs and caps.
-    pub fn with_limits(
+    /// The same, with other credentials, time-outs and caps than the user's and the usual ones.
+    pub fn with(
         root: &Path,
         settings: &BTreeMap<String, RegistrySettings>,
+        credentials: Credentials,
         limits: Limits,
     ) -> Result<Self, RegistryError> {
-        let opened = Mutex::default();
-        Ok(Self(Arc::new(Inner { root: root.to_owned(), settings: settings.clone(), limits, opened })))
+        let client = Client::new(limits.clone());
+        let (root, settings, opened) = (root.to_owned(), settings.clone(), Mutex::default());
+        Ok(Self(Arc::new(Inner { root, settings, limits, credentials, client, opened })))
     }
 
     /// The registry that holds this repository.
     #[must_use]
     pub fn at(&self, repository: &Repository) -> Registry {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.entry(repository.host().to_owned()).or_insert_with(|| self.0.open(repository.host())).clone()
+        if let Some(registry) = opened.get(repository.host()) {
+            return registry.clone();
+        }
+        let registry = self.0.open(repository.host());
+        opened.insert(repository.host().to_owned(), registry.clone());
+        registry
+    }
+
+    /// How many requests went where so far, sorted; layouts need none.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Requests> {
+        self.0.client.requests()
     }
 }
 
@@ -75,12 +90,16 @@ impl Inner {
     fn open(&self, host: &str) -> Registry {
         let settings = self.settings.get(host).cloned().unwrap_or_default();
         let concurrency = settings.concurrency.unwrap_or(self.limits.concurrency).get();
-        match &settings.access {
+        let plain = match &settings.access {
             Access::Layout(folder) => {
-                Registry::Layout(Layout::new(&self.root, folder, concurrency, self.limits.clone()))
+                return Registry::Layout(Layout::new(&self.root, folder, concurrency, self.limits.clone()));
             }
-            Access::Https | Access::PlainHttp => Registry::Remote(Remote::new(self.limits.clone())),
-        }
+            Access::Https => false,
+            Access::PlainHttp => true,
+        };
+        let way = Way { plain, concurrency, token_realm: settings.token_realm.as_ref() };
+        let host = Host::new(host, &way, self.client.clone(), self.credentials.clone(), self.limits.clone());
+        Registry::Remote(Remote::new(Arc::new(host), self.limits.clone()))
     }
 }
 
@@ -94,6 +113,23 @@ pub enum Registry {
 }
 
 impl Registry {
+    /// The same registry, whose every request asks for the right to push: one token then serves a destination, read or written.
+    #[must_use]
+    pub fn for_push(&self) -> Self {
+        match self {
+            Self::Remote(remote) => Self::Remote(remote.clone().for_push()),
+            Self::Layout(layout) => Self::Layout(layout.clone()),
+        }
+    }
+
+    /// Whether a credential is configured for it. A layout needs none.
+    pub async fn has_credential(&self) -> bool {
+        match self {
+            Self::Remote(remote) => remote.has_credential().await,
+            Self::Layout(_) => false,
+        }
+    }
+
     /// What a reference stands for now, without its bytes.
     pub async fn resolve(&self, reference: &Reference) -> Result<Observation, RegistryError> {
         match self {

@@ -1,63 +1,278 @@
-//! A registry over HTTP.
+//! A registry over HTTP: the endpoints of the distribution specification.
+//!
+//! Owns what is asked and what an answer means. A header's digest is an observation; bodies are hashed against what was asked
+//! for. Knows no credential and no retry: those are `http`'s.
+
+mod tags;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
+use url::Url;
 
-use super::{Observation, RegistryError};
-use crate::http::Limits;
-use crate::oci::{Descriptor, Digest, Reference, Repository, Tag};
+use super::{Observation, RegistryError, check, check_in_background};
+use crate::http::{Answer, Failure, Host, HttpError, Kind, Limits, Request, Right, Scope};
+use crate::oci::{Descriptor, Digest, Reference, Repository, Tag, Target};
 
-/// A server that speaks the distribution specification.
+/// Everything that a tag may stand for: what is not asked for is "not found", and a name that is taken must not look free.
+const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+    application/vnd.oci.artifact.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v1+prettyjws, \
+    application/vnd.docker.distribution.manifest.v1+json, */*";
+
+const DIGEST_HEADER: &str = "docker-content-digest";
+
+/// A server that speaks the distribution specification. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Remote {
-    limits: Limits,
+    host: Arc<Host>,
+    limits: Arc<Limits>,
+    right: Right,
 }
 
 impl Remote {
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits }
+    pub(super) fn new(host: Arc<Host>, limits: Limits) -> Self {
+        Self { host, limits: Arc::new(limits), right: Right::Pull }
+    }
+
+    pub(super) fn for_push(self) -> Self {
+        Self { right: Right::Push, ..self }
     }
 
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    pub(super) async fn resolve(&self, reference: &Reference) -> Result<Observation, RegistryError> {
-        unreachable_yet(reference).await
+    pub(super) async fn has_credential(&self) -> bool {
+        self.host.auth().has_credential().await
     }
 
-    pub(super) async fn manifest(&self, repository: &Repository, _: &Digest) -> Result<Bytes, RegistryError> {
-        unreachable_yet(repository).await
+    pub(super) async fn resolve(&self, reference: &Reference) -> Result<Observation, RegistryError> {
+        let request = self.manifest_request(Method::HEAD, reference).await?;
+        let answer = self.fetch(&reference.repository, self.right, &request, 0).await;
+        let Some(observation) = observed(&self.named(reference, answer).await?) else {
+            // A registry that gives no digest leaves no way but to hash the bytes.
+            let (media_type, bytes) = self.manifest_by_tag(reference).await?;
+            let media_type = Some(media_type).filter(|text| !text.is_empty());
+            return Ok(Observation { digest: Digest::of(&bytes), media_type, size: Some(bytes.len() as u64) });
+        };
+        match &reference.target {
+            Target::Digest(digest) if *digest != observation.digest => {
+                let detail = format!("the registry answers with {}", observation.digest);
+                Err(RegistryError::Integrity { what: reference.to_string(), detail })
+            }
+            _ => Ok(observation),
+        }
+    }
+
+    pub(super) async fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Bytes, RegistryError> {
+        Ok(self.manifest_by_tag(&repository.at(*digest)).await?.1)
     }
 
     pub(super) async fn manifest_by_tag(&self, reference: &Reference) -> Result<(String, Bytes), RegistryError> {
-        unreachable_yet(reference).await
+        let request = self.manifest_request(Method::GET, reference).await?;
+        let answer = self.fetch(&reference.repository, self.right, &request, self.limits.manifest).await;
+        let answer = self.named(reference, answer).await?;
+        let media_type = media_type(&answer).unwrap_or_default();
+        let bytes = self.named(reference, answer.body()).await?;
+        if let Target::Digest(digest) = &reference.target {
+            let expected = Descriptor { media_type: String::new(), digest: *digest, size: bytes.len() as u64 };
+            check(&expected, &bytes)
+                .map_err(|detail| RegistryError::Integrity { what: reference.to_string(), detail })?;
+        }
+        Ok((media_type, bytes))
     }
 
-    pub(super) async fn blob(&self, repository: &Repository, _: &Descriptor) -> Result<Bytes, RegistryError> {
-        unreachable_yet(repository).await
+    pub(super) async fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<Bytes, RegistryError> {
+        let what = format!("blob {} of {repository}", blob.digest);
+        let path = format!("/v2/{}/blobs/{}", repository.path(), blob.digest);
+        let url = self.named(&what, self.host.url(&path)).await?;
+        let request = Request::new(Method::GET, url, Kind::Blob);
+        let scope = Scope { repository: repository.path().to_owned(), right: self.right };
+        let answer = self.host.fetch(&scope, self.time(blob.size), &request, blob.size).await;
+        let integrity = |detail: String| RegistryError::Integrity { what: what.clone(), detail };
+        let bytes = self.named(&what, answer).await?.body;
+        let bytes = bytes.ok_or_else(|| integrity(format!("expected {} bytes, got more", blob.size)))?;
+        check_in_background(blob, &bytes).await.map_err(integrity)?;
+        Ok(bytes)
     }
 
+    /// `POST` for a place, `PUT` for the bytes: a session that failed is begun again.
     pub(super) async fn push_blob(
         &self,
         repository: &Repository,
-        _: &Descriptor,
-        _: Bytes,
+        blob: &Descriptor,
+        bytes: Bytes,
     ) -> Result<(), RegistryError> {
-        unreachable_yet(repository).await
+        let what = format!("blob {} for {repository}", blob.digest);
+        let path = format!("/v2/{}/blobs/uploads/", repository.path());
+        let url = self.named(&what, self.host.url(&path)).await?;
+        let begin = Request::new(Method::POST, url, Kind::Upload);
+        let scope = Scope { repository: repository.path().to_owned(), right: Right::Push };
+        let session = || self.upload(&scope, &begin, &blob.digest, &bytes);
+        let answered = self.host.run(&scope, self.time(blob.size), session).await;
+        self.kept(&what, &blob.digest, answered).await
     }
 
-    pub(super) async fn push_manifest(&self, reference: &Reference, _: &str, _: Bytes) -> Result<(), RegistryError> {
-        unreachable_yet(reference).await
+    async fn upload(
+        &self,
+        scope: &Scope,
+        begin: &Request,
+        digest: &Digest,
+        bytes: &Bytes,
+    ) -> Result<Answer, HttpError> {
+        let limit = self.limits.answer;
+        let mut url = upload_url(&self.host.fetch_once(scope, begin, limit).await?)?;
+        url.query_pairs_mut().append_pair("digest", &digest.to_string());
+        let end = Request::new(Method::PUT, url, Kind::Upload)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
+            .body(bytes.clone());
+        self.host.fetch_once(scope, &end, limit).await
+    }
+
+    pub(super) async fn push_manifest(
+        &self,
+        reference: &Reference,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        let digest = Digest::of(&bytes);
+        let bad = |_| RegistryError::Protocol {
+            what: reference.to_string(),
+            detail: "its media type cannot stand in a header".into(),
+        };
+        let request = Request::new(Method::PUT, self.manifest_url(reference).await?, Kind::Manifest)
+            .header(CONTENT_TYPE, HeaderValue::from_str(media_type).map_err(bad)?)
+            .body(bytes);
+        let answered = self.fetch(&reference.repository, Right::Push, &request, self.limits.answer).await;
+        match answered {
+            Err(HttpError::Status(failure)) if lacks_blob(&failure) => {
+                Err(RegistryError::BlobUnknown { what: reference.to_string(), detail: failure.to_string() })
+            }
+            answered => self.kept(reference, &digest, answered).await,
+        }
     }
 
     pub(super) async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        unreachable_yet(repository).await
+        tags::list(self, repository).await
+    }
+
+    async fn manifest_url(&self, reference: &Reference) -> Result<Url, RegistryError> {
+        let path = format!("/v2/{}/manifests/{}", reference.repository.path(), reference.target);
+        self.named(reference, self.host.url(&path)).await
+    }
+
+    async fn manifest_request(&self, method: Method, reference: &Reference) -> Result<Request, RegistryError> {
+        let request = Request::new(method, self.manifest_url(reference).await?, Kind::Manifest);
+        Ok(request.header(ACCEPT, HeaderValue::from_static(MANIFESTS)))
+    }
+
+    fn time(&self, size: u64) -> Duration {
+        self.limits.operation + Duration::from_secs(size / self.limits.slowest.max(1))
+    }
+
+    async fn fetch(
+        &self,
+        repository: &Repository,
+        right: Right,
+        request: &Request,
+        limit: u64,
+    ) -> Result<Answer, HttpError> {
+        let scope = Scope { repository: repository.path().to_owned(), right };
+        self.host.fetch(&scope, self.limits.operation, request, limit).await
+    }
+
+    /// The registry may say what it stored: another digest than what was sent is a damage.
+    async fn kept(
+        &self,
+        what: &impl ToString,
+        digest: &Digest,
+        answered: Result<Answer, HttpError>,
+    ) -> Result<(), RegistryError> {
+        let answer = self.named(what, answered).await?;
+        if answer.status == 202 {
+            let detail = "the registry answered HTTP 202 where an upload should end".into();
+            return Err(RegistryError::Protocol { what: what.to_string(), detail });
+        }
+        match answer.header(DIGEST_HEADER).and_then(|text| text.parse::<Digest>().ok()) {
+            Some(stored) if stored != *digest => {
+                let detail = format!("the registry stored {stored} instead of {digest}");
+                Err(RegistryError::Integrity { what: what.to_string(), detail })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a failure the artifact's name and the variant that callers tell apart.
+    async fn named<T>(&self, what: &impl ToString, result: Result<T, HttpError>) -> Result<T, RegistryError> {
+        let error = match result {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let (what, detail) = (what.to_string(), error.to_string());
+        let cause = match &error {
+            HttpError::Down(cause) => cause,
+            error => error,
+        };
+        Err(match cause {
+            HttpError::Status(failure) => match failure.status {
+                404 if failure.token_server.is_none() => RegistryError::NotFound { what },
+                _ if crate::http::throttles(failure) => RegistryError::Throttled {
+                    what,
+                    retry_after: failure.retry_after,
+                    detail: waiting(failure, detail),
+                },
+                401 | 403 => {
+                    let auth = self.host.auth();
+                    let detail = format!("{detail}; {}", auth.hint().await);
+                    RegistryError::Denied { what, credential: auth.has_credential().await, detail }
+                }
+                500.. | 408 => RegistryError::Transport { what, detail },
+                _ => RegistryError::Protocol { what, detail: format!("the registry answered {detail}") },
+            },
+            HttpError::Transport { .. } => RegistryError::Transport { what, detail },
+            HttpError::Refused(_) | HttpError::Protocol(_) | HttpError::Down(_) => {
+                RegistryError::Protocol { what, detail }
+            }
+        })
     }
 }
 
-/// The network side comes with the next commits.
-async fn unreachable_yet<T>(what: &impl ToString) -> Result<T, RegistryError> {
-    tokio::task::yield_now().await;
-    let detail = "only layouts can be reached by this build: name a `layout` for its registry in chartsync.toml".into();
-    Err(RegistryError::Transport { what: what.to_string(), detail })
+fn waiting(failure: &Failure, detail: String) -> String {
+    match failure.retry_after {
+        Some(time) => format!("{detail}; it asks to wait {} s", time.as_secs()),
+        None => detail,
+    }
+}
+
+fn observed(answer: &Answer) -> Option<Observation> {
+    let digest = answer.header(DIGEST_HEADER)?.parse().ok()?;
+    let size = answer.header(CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+    Some(Observation { digest, media_type: media_type(answer), size })
+}
+
+/// The media type without parameters, bounded.
+fn media_type(answer: &Answer) -> Option<String> {
+    let text = answer.header(CONTENT_TYPE.as_str())?;
+    Some(text.split(';').next().unwrap_or_default().trim().chars().take(255).collect())
+}
+
+fn upload_url(place: &Answer) -> Result<Url, HttpError> {
+    let status = place.status.as_u16();
+    if status != 202 {
+        return Err(HttpError::Protocol(format!("the registry answered HTTP {status} where an upload should begin")));
+    }
+    let location = place.header(LOCATION.as_str()).and_then(|location| place.url.join(location).ok());
+    let mut url = location.ok_or_else(|| HttpError::Protocol("the registry gives no place to upload to".into()))?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn lacks_blob(failure: &Failure) -> bool {
+    failure.codes.iter().any(|code| code == "MANIFEST_BLOB_UNKNOWN" || code == "BLOB_UNKNOWN")
 }

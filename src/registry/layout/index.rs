@@ -122,13 +122,12 @@ impl Index {
         }
         let unnamed =
             self.entries.iter_mut().find(|entry| has_digest(entry, &manifest.digest) && ref_name(entry).is_none());
-        match unnamed {
-            Some(entry) => set_ref_name(entry, Some(tag)),
-            None => {
-                let mut entry = entry(manifest);
-                set_ref_name(&mut entry, Some(tag));
-                self.entries.push(entry);
-            }
+        if let Some(entry) = unnamed {
+            set_ref_name(entry, Some(tag));
+        } else {
+            let mut entry = entry(manifest);
+            set_ref_name(&mut entry, Some(tag));
+            self.entries.push(entry);
         }
         true
     }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::http::Credentials;
 use crate::oci::IMAGE_MANIFEST;
 use crate::registry::{Registries, Registry};
 use crate::settings::{Access, RegistrySettings};
@@ -23,7 +24,8 @@ impl Fixture {
         let access = Access::Layout("registry/upstream".parse().unwrap());
         let settings = BTreeMap::from([(HOST.to_owned(), RegistrySettings { access, ..Default::default() })]);
         let repository: Repository = format!("{HOST}/charts/a").parse().unwrap();
-        let registry = Registries::with_limits(root.path(), &settings, limits).unwrap().at(&repository);
+        let registry =
+            Registries::with(root.path(), &settings, Credentials::default(), limits).unwrap().at(&repository);
         Self { root, registry, repository }
     }
 

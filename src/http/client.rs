@@ -1,0 +1,321 @@
+//! One exchange: a request goes out, an answer comes in, both within bounds.
+//!
+//! Owns the connections, TLS, proxies and the count of requests. Follows nothing, retries nothing and knows no credential.
+
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use oci_client::errors::{OciEnvelope, OciErrorCode};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Method, StatusCode};
+use url::Url;
+
+use super::guard::{Reach, Refused, Resolver};
+use super::retry::retry_after;
+use super::{Failure, Fault, HttpError, Kind, Limits, Requests, bounded};
+
+/// A request that can be sent more than once.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) kind: Kind,
+}
+
+impl Request {
+    pub(crate) fn new(method: Method, url: Url, kind: Kind) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), kind }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Bytes) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// The connections of one run. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limits: Limits,
+    named: OnceLock<Connections>,
+    foreign: OnceLock<Connections>,
+    sent: Mutex<BTreeMap<(String, String, Kind), u64>>,
+}
+
+/// A pool for one reach, and why it can do no TLS, if so.
+#[derive(Debug)]
+struct Connections {
+    pool: Result<reqwest::Client, String>,
+    no_tls: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self(Arc::new(Inner { limits, named: OnceLock::new(), foreign: OnceLock::new(), sent: Mutex::default() }))
+    }
+
+    /// What was sent so far, sorted.
+    pub(crate) fn requests(&self) -> Vec<Requests> {
+        let sent = self.0.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.iter()
+            .map(|((host, method, kind), count)| Requests {
+                host: host.clone(),
+                method: method.clone(),
+                kind: *kind,
+                count: *count,
+            })
+            .collect()
+    }
+
+    /// Sends a request whose URL the guard has passed for this reach.
+    pub(crate) async fn exchange(
+        &self,
+        reach: Reach,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, HttpError> {
+        let connections = match reach {
+            Reach::Named => self.0.named.get_or_init(|| connect(reach, &self.0.limits)),
+            Reach::Foreign => self.0.foreign.get_or_init(|| connect(reach, &self.0.limits)),
+        };
+        let permanent = |detail: &String| HttpError::Transport { detail: detail.clone(), fault: Fault::Lasting };
+        let pool = connections.pool.as_ref().map_err(permanent)?;
+        if let (Some(why), "https") = (&connections.no_tls, request.url.scheme()) {
+            return Err(permanent(why));
+        }
+        self.count(request);
+        let mut outgoing = pool.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
+        if let Some(authorization) = authorization {
+            outgoing = outgoing.header(reqwest::header::AUTHORIZATION, authorization);
+        }
+        if matches!(request.method, Method::POST | Method::PUT) {
+            outgoing = outgoing.header(reqwest::header::CONTENT_LENGTH, request.body.len()).body(request.body.clone());
+        }
+        let answer = outgoing.send().await.map_err(|error| broken(&error, &request.url))?;
+        Ok(Response { url: request.url.clone(), answer })
+    }
+
+    fn count(&self, request: &Request) {
+        let host = match (request.url.host_str(), request.url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        };
+        let key = (host, request.method.to_string(), request.kind);
+        *self.0.sent.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
+    }
+}
+
+fn connect(reach: Reach, limits: &Limits) -> Connections {
+    let builder = || {
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("chartsync/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(limits.connect)
+            .read_timeout(limits.silence)
+            .dns_resolver(Resolver::new(reach));
+        // The servers of unit tests are in this process, which no proxy reaches.
+        if cfg!(test) { builder.no_proxy() } else { builder }
+    };
+    let with_tls = match extra_certificates() {
+        Ok(certificates) => builder().tls_certs_merge(certificates).build().map_err(|error| {
+            format!("TLS cannot be used: {}: install the system's CA certificates, or set SSL_CERT_FILE", chain(&error))
+        }),
+        Err(error) => Err(error),
+    };
+    match with_tls {
+        Ok(pool) => Connections { pool: Ok(pool), no_tls: None },
+        // Plain http needs no certificates, so a machine without any still reaches registries on loopback.
+        Err(why) => {
+            let pool = builder().tls_certs_only([]).build().map_err(|error| chain(&error));
+            Connections { pool, no_tls: Some(why) }
+        }
+    }
+}
+
+/// `SSL_CERT_FILE`, read here as well so that it counts on every platform and a wrong one is told.
+fn extra_certificates() -> Result<Vec<Certificate>, String> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else { return Ok(Vec::new()) };
+    let path = std::path::PathBuf::from(path);
+    let read = std::fs::read(&path).map_err(|error| error.to_string());
+    read.and_then(|pem| Certificate::from_pem_bundle(&pem).map_err(|error| chain(&error)))
+        .map_err(|error| format!("SSL_CERT_FILE names {}, which cannot be used: {error}", path.display()))
+}
+
+/// What the transport made of it, and whether that may pass.
+fn broken(error: &reqwest::Error, url: &Url) -> HttpError {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(refused) = cause.downcast_ref::<Refused>() {
+            return HttpError::Refused(format!("{}: {refused}", super::guard::shown(url)));
+        }
+        let bad_certificate = cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData && error.get_ref().is_some());
+        if bad_certificate {
+            let detail = format!("{}: set SSL_CERT_FILE if its CA is a private one", chain(error));
+            return HttpError::Transport { detail, fault: Fault::Lasting };
+        }
+        source = cause.source();
+    }
+    let fault = match error {
+        error if error.is_builder() => Fault::Lasting,
+        error if error.is_connect() || error.is_timeout() => Fault::Unreachable,
+        _ => Fault::Broken,
+    };
+    HttpError::Transport { detail: chain(error), fault }
+}
+
+/// An error with its causes, each told once; URLs are left to the caller.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = if error.is_timeout() { "timed out".to_owned() } else { String::new() };
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = if text.is_empty() { cause_text } else { format!("{text}: {cause_text}") };
+        }
+        source = cause.source();
+    }
+    if text.is_empty() { bounded(&error.to_string()) } else { bounded(&text) }
+}
+
+/// An answer whose body is still to be read.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// The URL that answered.
+    pub(crate) url: Url,
+    answer: reqwest::Response,
+}
+
+impl Response {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.answer.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.answer.headers()
+    }
+
+    /// The text of a header, if there is one that is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.answer.headers().get(name)?.to_str().ok()
+    }
+
+    /// The answer if it is a success, else what the server said about its failure.
+    pub(crate) async fn success(self, limits: &Limits) -> Result<Self, HttpError> {
+        if self.status().is_success() { Ok(self) } else { Err(self.failure(limits).await) }
+    }
+
+    /// The answer as a failure, with what its body says.
+    pub(crate) async fn failure(mut self, limits: &Limits) -> HttpError {
+        let status = self.status().as_u16();
+        let retry_after = self.header(RETRY_AFTER.as_str()).and_then(|text| retry_after(text, SystemTime::now()));
+        // What is cut off or too long is no better a message than none.
+        let body = self.read_up_to(limits.answer).await.ok().flatten().unwrap_or_default();
+        let (codes, message) = said(&body);
+        HttpError::Status(Box::new(Failure { status, retry_after, codes, message, token_server: None }))
+    }
+
+    /// Reads the whole body, unless it is longer than so many bytes.
+    pub(crate) async fn read(mut self, limit: u64) -> Result<Answer, HttpError> {
+        let body = self.read_up_to(limit).await?;
+        Ok(Answer { status: self.status(), headers: std::mem::take(self.answer.headers_mut()), url: self.url, body })
+    }
+
+    async fn read_up_to(&mut self, limit: u64) -> Result<Option<Bytes>, HttpError> {
+        let expected = self.answer.content_length().unwrap_or_default();
+        if expected > limit {
+            return Ok(None);
+        }
+        let mut body = Vec::with_capacity(usize::try_from(expected.min(1 << 20)).unwrap_or_default());
+        while let Some(chunk) = self.answer.chunk().await.map_err(|error| broken(&error, &self.url))? {
+            if body.len() as u64 + chunk.len() as u64 > limit {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some(body.into()))
+    }
+}
+
+/// An answer that was read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The URL that answered.
+    pub(crate) url: Url,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// The whole body; nothing if it was over the limit.
+    pub(crate) body: Option<Bytes>,
+}
+
+impl Answer {
+    /// The text of a header, if there is one that is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body, which was within the limit.
+    pub(crate) fn body(self) -> Result<Bytes, HttpError> {
+        self.body.ok_or_else(|| HttpError::Protocol("the answer is over the limit of bytes for its kind".into()))
+    }
+}
+
+/// The codes and the words of an error answer: the specification's envelope, else the text itself.
+fn said(body: &[u8]) -> (Vec<String>, String) {
+    let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(body) else {
+        return (Vec::new(), bounded(&String::from_utf8_lossy(&body[..body.len().min(2000)])));
+    };
+    let errors = envelope.errors.into_iter().take(16).map(|error| (code(&error.code), error.message));
+    let (codes, messages): (Vec<_>, Vec<_>) = errors.unzip();
+    let told = codes.iter().zip(&messages).map(|(code, message)| format!("{code} {message}").trim().to_owned());
+    let message = bounded(&told.collect::<Vec<_>>().join("; "));
+    (codes, message)
+}
+
+fn code(code: &OciErrorCode) -> String {
+    match serde_json::to_value(code) {
+        Ok(serde_json::Value::String(text)) => bounded(&text),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_answers_are_read_and_bounded() {
+        let check = |body: &str, codes: &[&str], message: &str| {
+            let (found, said) = said(body.as_bytes());
+            assert_eq!(
+                (found.iter().map(String::as_str).collect::<Vec<_>>(), said.as_str()),
+                (codes.to_vec(), message)
+            );
+        };
+        check("", &[], "");
+        check("<html>gone\u{1b}[31m</html>", &[], "<html>gone\u{1b}[31m</html>");
+        let unknown =
+            r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown","detail":{"a":1}},{"code":"NEW"}]}"#;
+        check(unknown, &["MANIFEST_BLOB_UNKNOWN", "NEW"], "MANIFEST_BLOB_UNKNOWN blob unknown; NEW");
+        check(r#"{"errors":[]}"#, &[], "");
+        let long = "ä".repeat(1000);
+        assert_eq!(said(long.as_bytes()).1.chars().count(), 301);
+        let long = format!(r#"{{"errors":[{{"code":"{long}","message":"{long}"}}]}}"#);
+        assert_eq!(said(long.as_bytes()).1.chars().count(), 301);
+    }
+}
