@@ -8,4 +8,5 @@
 mod support;
 
 mod layering;
+mod registry;
 mod rig;
