@@ -24,6 +24,8 @@ pub mod workspace;
 
 pub mod lock;
 
+pub mod graph;
+
 pub mod http;
 
 pub mod registry;

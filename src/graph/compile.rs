@@ -1,0 +1,68 @@
+//! From what a workspace declares, and what its lockfile pins, to the graph.
+
+use std::collections::HashSet;
+
+use super::{Builder, Demands, Identity, Origin, PinState, StepGraph, Unit};
+use crate::lock::Lockfile;
+use crate::oci::{Digest, Reference};
+use crate::settings::{Acceptable, Settings, Signing};
+use crate::workspace::Workspace;
+
+/// The exceptions that lift a check of a chart's bytes. The others lift what is said about names.
+const LIFTING: [Acceptable; 3] = [Acceptable::ExpiredKey, Acceptable::NewSigner, Acceptable::Unsigned];
+
+/// Compiles every declared version into its steps, by destination and version, whatever order they are declared in.
+#[must_use]
+pub fn compile(workspace: &Workspace, lockfile: &Lockfile) -> StepGraph {
+    let settings = &workspace.settings;
+    let demands =
+        workspace.mirrors.iter().map(|mirror| Demands::new(mirror.trust.required, &mirror.trust.fingerprints));
+    let mut builder = Builder::new(demands.collect());
+    let identity = mirroring_identity(&settings.signing);
+    let accepted_places = settings.accept.iter().map(|accept| &accept.reference).collect::<HashSet<_>>();
+
+    let mirrors = workspace.mirrors.iter().enumerate();
+    let mut declared = mirrors
+        .flat_map(|(index, mirror)| mirror.versions.iter().map(move |version| (index, mirror, version)))
+        .collect::<Vec<_>>();
+    declared.sort_by(|(_, mirror, version), (_, other, other_version)| {
+        (&mirror.destination, &version.version).cmp(&(&other.destination, &other_version.version))
+    });
+    for (index, mirror, version) in declared {
+        let reference = mirror.destination.tagged(version.version.tag());
+        let state = match lockfile.satisfying(mirror, &version.version, workspace) {
+            Ok(pin) => PinState::Pinned(pin.clone()),
+            Err(reason) => PinState::Stale(reason),
+        };
+        let accepted = match &state {
+            PinState::Pinned(pin) if accepted_places.contains(&reference) => lifted(settings, &reference, &pin.digest),
+            _ => Vec::new(),
+        };
+        let unit = Unit {
+            name: mirror.destination.last().to_owned(),
+            version: version.version.clone(),
+            reference,
+            origin: Origin::Mirror(index),
+            state,
+            accepted,
+        };
+        builder.mirrored(unit, identity.as_ref());
+    }
+    builder.finish()
+}
+
+fn lifted(settings: &Settings, reference: &Reference, digest: &Digest) -> Vec<Acceptable> {
+    let mut lifted = LIFTING.to_vec();
+    lifted.retain(|finding| settings.accepts(*finding, reference, digest).is_some());
+    lifted
+}
+
+/// Who signs mirrored charts.
+fn mirroring_identity(signing: &Signing) -> Option<Identity> {
+    let (issuer, identity) = match signing {
+        Signing::None => return None,
+        Signing::Key(signing) => (None, signing.public_key.as_str()),
+        Signing::Keyless(signing) => (Some(signing.issuer.clone()), signing.mirrors.as_str()),
+    };
+    Some(Identity { method: signing.method(), issuer, identity: identity.to_owned() })
+}
