@@ -123,18 +123,22 @@ impl Auth {
         }
         match &*self.manner() {
             Manner::Challenged(Challenge::Bearer { realm, .. }) if !self.trusted.contains(&realm.origin()) => {
-                let origin = realm.origin().ascii_serialization();
-                format!(
-                    "its tokens come from {origin}, which got no credential: if it may have the one for {}, set \
-                     `token-realm = \"{origin}\"` under [registry.\"{}\"]",
-                    self.host, self.host
-                )
+                self.untrusted(realm, "its token server is another one, which got no credential")
             }
             Manner::Challenged(Challenge::Basic) if matches!(found.credential, Some(Credential::Identity(_))) => {
                 format!("it wants a password, but the credential for {} is an identity token", self.host)
             }
             _ => format!("the credential for {} does not allow it", self.host),
         }
+    }
+
+    /// What to do about a token server that nobody vouches for.
+    fn untrusted(&self, realm: &Url, why: &str) -> String {
+        let origin = realm.origin().ascii_serialization();
+        let host = &self.host;
+        format!(
+            "{why}: if {origin} may have the credential of {host}, set `token-realm = \"{origin}\"` under [registry.\"{host}\"]"
+        )
     }
 
     /// Makes ready to send: learns how to ask and has a token at hand, so that sending waits for nothing.
@@ -255,13 +259,17 @@ impl Auth {
 
     async fn fetch_token(&self, realm: &Url, service: Option<&str>, scope: &Scope) -> Result<Token, HttpError> {
         let asked_at = Instant::now();
-        let reach = self.guard.check(realm).map_err(|error| HttpError::Refused(error.0))?;
+        let reach = self.guard.check(realm).map_err(|error| HttpError::Refused(self.untrusted(realm, &error.0)))?;
         let credential = match &self.found().await.credential {
             Some(credential) if self.trusted.contains(&realm.origin()) => Some(credential),
             _ => None,
         };
         let request = token_request(realm, service, scope, credential);
-        let answer = self.client.exchange(reach, &request, None).await?;
+        let refused = |error| match error {
+            HttpError::Refused(why) => HttpError::Refused(self.untrusted(realm, &why)),
+            error => error,
+        };
+        let answer = self.client.exchange(reach, &request, None).await.map_err(refused)?;
         let server = shown(realm);
         if answer.status().is_redirection() {
             return Err(HttpError::Protocol(format!("the token server {server} redirects, which is never followed")));

@@ -3,7 +3,7 @@
 //! Owns the connections, TLS, proxies and the count of requests. Follows nothing, retries nothing and knows no credential.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
+use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
@@ -159,38 +159,55 @@ fn extra_certificates() -> Result<Vec<Certificate>, String> {
 
 /// What the transport made of it, and whether that may pass.
 fn broken(error: &reqwest::Error, url: &Url) -> HttpError {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(refused) = cause.downcast_ref::<Refused>() {
-            return HttpError::Refused(format!("{}: {refused}", super::guard::shown(url)));
-        }
-        let bad_certificate = cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData && error.get_ref().is_some());
-        if bad_certificate {
-            let detail = format!("{}: set SSL_CERT_FILE if its CA is a private one", chain(error));
-            return HttpError::Transport { detail, fault: Fault::Lasting };
-        }
-        source = cause.source();
+    let causes = causes(error);
+    if let Some(refused) = causes.iter().find_map(|cause| cause.downcast_ref::<Refused>()) {
+        return HttpError::Refused(format!("{}: {refused}", super::guard::shown(url)));
+    }
+    let detail = chain(error);
+    // What rustls does not accept comes as invalid data: the same bytes will come again.
+    let invalid = |cause: &&(dyn Error + 'static)| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
+    };
+    if url.scheme() == "https" && error.is_connect() && causes.iter().any(invalid) {
+        let hint = if detail.contains("InvalidContentType") {
+            "it does not speak TLS: if it is meant to be asked over plain http, set `plain-http = true` for it"
+        } else {
+            "if its authority is a private one, set SSL_CERT_FILE"
+        };
+        return HttpError::Transport { detail: format!("{detail}; {hint}"), fault: Fault::Lasting };
     }
     let fault = match error {
         error if error.is_builder() => Fault::Lasting,
         error if error.is_connect() || error.is_timeout() => Fault::Unreachable,
         _ => Fault::Broken,
     };
-    HttpError::Transport { detail: chain(error), fault }
+    HttpError::Transport { detail, fault }
+}
+
+/// What an error was caused by, outermost first, those that I/O errors carry included.
+fn causes(error: &reqwest::Error) -> Vec<&(dyn Error + 'static)> {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause);
+        let carried = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+        next = match carried {
+            Some(carried) => Some(carried as &(dyn Error + 'static)),
+            None => cause.source(),
+        };
+    }
+    causes
 }
 
 /// An error with its causes, each told once; URLs are left to the caller.
 fn chain(error: &reqwest::Error) -> String {
     let mut text = if error.is_timeout() { "timed out".to_owned() } else { String::new() };
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = if text.is_empty() { cause_text } else { format!("{text}: {cause_text}") };
+    for cause in causes(error) {
+        let cause = cause.to_string();
+        // The client's own layers add nothing for a reader.
+        if !cause.starts_with("client error") && !text.contains(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
         }
-        source = cause.source();
     }
     if text.is_empty() { bounded(&error.to_string()) } else { bounded(&text) }
 }

@@ -217,3 +217,17 @@ async fn layouts_are_those_of_oras_and_crane() {
     let registries = open(desk.path("").as_path(), &[layout(&registry.host(), "pulled")], None);
     assert_eq!(registries.at(&from("1.0.0").repository).resolve(&from("1.0.0")).await.unwrap().digest, first);
 }
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_told_once() {
+    needs!(Tool::Distribution);
+    let (registry, desk) = (Registry::over_tls(), Desk::new());
+    let plain = Registry::start(Kind::Distribution);
+    for (host, says) in [(registry.host(), "set SSL_CERT_FILE"), (plain.host(), "set `plain-http = true`")] {
+        let registries = open(desk.path("").as_path(), &[], None);
+        let reference = reference(&format!("{host}/a/b:1"));
+        let error = registries.at(&reference.repository).resolve(&reference).await.unwrap_err();
+        assert!(matches!(error, RegistryError::Transport { .. }) && error.to_string().contains(says), "{error}");
+        assert_eq!(registries.requests()[0].count, 1, "it will be the same next time");
+    }
+}

@@ -201,6 +201,7 @@ async fn a_foreign_realm_gets_nothing_unless_settings_name_it() {
     // On loopback a foreign server is refused for its address alone.
     let error = registry.registry_with_credential().resolve(&tagged(&registry)).await.unwrap_err();
     assert!(variant(&error) == "protocol" && error.to_string().contains("private address"), "{error}");
+    assert!(error.to_string().contains(&format!("set `token-realm = \"http://{}\"` under", tokens.host)), "{error}");
     assert!(tokens.lines().is_empty());
 
     let registry = registry.trusting(&tokens);
@@ -252,6 +253,21 @@ async fn redirects_carry_no_credential_to_another_host() {
     registry.push_blob(&away, &blob, "one".into()).await.unwrap();
     assert_eq!(other.lines().len(), 2);
     assert!(other.seen().iter().all(|seen| seen.authorization.is_none()), "{:?}", other.seen());
+}
+
+#[tokio::test]
+async fn names_are_guarded_where_they_resolve() {
+    let other = Server::in_turn(vec![|| answer(200, &[], "one")]).await;
+    let port = other.host.rsplit(':').next().unwrap().to_owned();
+    let server = Server::new(move |_| {
+        let location = format!("location: http://localhost:{port}/stored");
+        async move { answer(307, &[&location], "") }
+    })
+    .await;
+    let blob = Descriptor::of("x", b"one");
+    let error = server.registry().blob(&server.repository(), &blob).await.unwrap_err();
+    assert!(variant(&error) == "protocol" && error.to_string().contains("private address"), "{error}");
+    assert_eq!((server.lines().len(), other.lines().len()), (1, 0), "not tried again, not reached");
 }
 
 #[tokio::test]
