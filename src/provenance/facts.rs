@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clearsign::{self, ClearSignError};
 use super::keyring::{fingerprint, last_word, rules, seconds};
-use super::packets::{self, PacketError, tag};
+use super::packets::{self, PacketError};
 use super::statement::{self, StatementError};
 use super::{Fingerprint, Keyring, bounded};
 use crate::oci::Digest;
@@ -172,11 +172,10 @@ impl Facts {
     }
 }
 
-/// The signatures of a block, each parsed or told why not. Padding and markers mean nothing, other packets do not belong there.
+/// The signatures of a block, each parsed or told why not. A packet of another kind is a signature that does not count.
 fn signatures(block: &[u8]) -> Result<Vec<Result<Signature, String>>, PacketError> {
     let packets = packets::split(block)?;
-    let meaningful = packets.iter().filter(|packet| ![tag::MARKER, tag::PADDING].contains(&packet.tag));
-    let parsed = meaningful.map(|packet| match Packet::from_bytes(&packet.canonical()) {
+    let parsed = packets.iter().map(|packet| match Packet::from_bytes(&packet.canonical()) {
         Ok(Packet::Signature(signature)) => Ok(signature),
         Ok(Packet::Unknown(unknown)) => Err(format!("it cannot be read: {:#}", unknown.error())),
         Ok(other) => Err(format!("it is not a signature but a packet of type {}", other.tag())),
@@ -251,7 +250,8 @@ fn verify_with(
     })
 }
 
-/// Every revocation that the owner signed, however weakly: being refused for one too many is the smaller harm.
+/// Every revocation that the owner signed, however weakly: being refused for one too many is the smaller harm. Those of a
+/// designated revoker are not looked at, as Helm does not: the key that could prove them is elsewhere.
 fn revocations(
     cert: &Cert,
     key: &ErasedKeyAmalgamation<'_, PublicParts>,
