@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
@@ -104,8 +104,11 @@ impl Client {
         if matches!(request.method, Method::POST | Method::PUT) {
             outgoing = outgoing.header(reqwest::header::CONTENT_LENGTH, request.body.len()).body(request.body.clone());
         }
-        let answer = outgoing.send().await.map_err(|error| broken(&error, &request.url))?;
-        Ok(Response { url: request.url.clone(), answer })
+        // While a body goes out the server is rightly silent.
+        let silence = self.0.limits.silence;
+        let upload = Duration::from_secs(request.body.len() as u64 / self.0.limits.slowest.max(1));
+        let answer = in_time(silence + upload, outgoing.send(), &request.url).await?;
+        Ok(Response { url: request.url.clone(), answer, silence })
     }
 
     fn count(&self, request: &Request) {
@@ -118,6 +121,21 @@ impl Client {
     }
 }
 
+/// The result of one step of an exchange, unless the server is silent for too long.
+async fn in_time<T>(
+    silence: Duration,
+    step: impl Future<Output = reqwest::Result<T>>,
+    url: &Url,
+) -> Result<T, HttpError> {
+    match tokio::time::timeout(silence, step).await {
+        Ok(result) => result.map_err(|error| broken(&error, url)),
+        Err(_) => {
+            let detail = format!("timed out: the server was silent for {} s", silence.as_secs_f32());
+            Err(HttpError::Transport { detail, fault: Fault::Unreachable })
+        }
+    }
+}
+
 fn connect(reach: Reach, limits: &Limits) -> Connections {
     let builder = || {
         let builder = reqwest::Client::builder()
@@ -125,7 +143,6 @@ fn connect(reach: Reach, limits: &Limits) -> Connections {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(limits.connect)
-            .read_timeout(limits.silence)
             .dns_resolver(Resolver::new(reach));
         // The servers of unit tests are in this process, which no proxy reaches.
         if cfg!(test) { builder.no_proxy() } else { builder }
@@ -181,7 +198,12 @@ fn broken(error: &reqwest::Error, url: &Url) -> HttpError {
         error if error.is_connect() || error.is_timeout() => Fault::Unreachable,
         _ => Fault::Broken,
     };
-    HttpError::Transport { detail, fault }
+    match super::guard::proxies().next() {
+        Some(proxy) if error.is_connect() => {
+            HttpError::Transport { detail: format!("{detail}; the environment names the proxy {proxy}"), fault }
+        }
+        _ => HttpError::Transport { detail, fault },
+    }
 }
 
 /// What an error was caused by, outermost first, those that I/O errors carry included.
@@ -218,6 +240,7 @@ pub(crate) struct Response {
     /// The URL that answered.
     pub(crate) url: Url,
     answer: reqwest::Response,
+    silence: Duration,
 }
 
 impl Response {
@@ -261,7 +284,7 @@ impl Response {
             return Ok(None);
         }
         let mut body = Vec::with_capacity(usize::try_from(expected.min(1 << 20)).unwrap_or_default());
-        while let Some(chunk) = self.answer.chunk().await.map_err(|error| broken(&error, &self.url))? {
+        while let Some(chunk) = in_time(self.silence, self.answer.chunk(), &self.url).await? {
             if body.len() as u64 + chunk.len() as u64 > limit {
                 return Ok(None);
             }

@@ -160,7 +160,7 @@ fn none_or_problem(error: CredentialRetrievalError) -> Result<Option<Credential>
             Err(bounded(&format!("`{helper}` failed: {}", bounded(&stderr))))
         }
         CredentialRetrievalError::HelperCommunicationError => {
-            Err("its credential helper cannot be started: is `docker-credential-…` in PATH?".into())
+            Err("its credential helper cannot be started, or ended too early: is `docker-credential-…` in PATH?".into())
         }
         other => Err(other.to_string()),
     }

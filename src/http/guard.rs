@@ -176,7 +176,7 @@ fn allowed(found: Vec<SocketAddr>, reach: Reach, proxy: bool) -> Result<Vec<Sock
 }
 
 /// The hosts of the proxies that the environment names. What a proxy resolves for us is its own affair.
-fn proxies() -> impl Iterator<Item = String> {
+pub(crate) fn proxies() -> impl Iterator<Item = String> {
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
         .into_iter()
         .filter_map(|name| std::env::var(name).ok())

@@ -49,7 +49,9 @@ pub(crate) fn next(error: &HttpError, attempt: u32, left: Duration, limits: &Lim
 pub(crate) fn passing(error: &HttpError) -> bool {
     match error {
         HttpError::Transport { fault, .. } => *fault != Fault::Lasting,
-        HttpError::Status(failure) => throttles(failure) || matches!(failure.status, 408 | 500 | 502 | 504),
+        HttpError::Status(failure) => {
+            throttles(failure) || matches!(failure.status, 408 | 500 | 502 | 504) || lost_upload(failure)
+        }
         HttpError::Refused(_) | HttpError::Protocol(_) | HttpError::Down(_) => false,
     }
 }
@@ -67,6 +69,11 @@ pub(crate) fn condemns(error: &HttpError) -> bool {
 /// Whether the server says that there are too many requests. GitHub says it with 403 and a time to wait.
 pub(crate) fn throttles(failure: &Failure) -> bool {
     matches!(failure.status, 429 | 503) || (failure.status == 403 && failure.retry_after.is_some())
+}
+
+/// Whether the registry lost the place to upload to: another one may hold.
+fn lost_upload(failure: &Failure) -> bool {
+    failure.codes.iter().any(|code| code == "BLOB_UPLOAD_UNKNOWN" || code == "BLOB_UPLOAD_INVALID")
 }
 
 /// A random time up to `limit`.

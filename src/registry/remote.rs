@@ -194,7 +194,14 @@ impl Remote {
         digest: &Digest,
         answered: Result<Answer, HttpError>,
     ) -> Result<(), RegistryError> {
-        let answer = self.named(what, answered).await?;
+        let answer = match answered {
+            // "Not found" would say that the name is free; here the repository cannot be written.
+            Err(HttpError::Status(failure)) if failure.status == 404 => {
+                let detail = format!("the registry answered {failure}; does the repository have to be made first?");
+                return Err(RegistryError::Protocol { what: what.to_string(), detail });
+            }
+            answered => self.named(what, answered).await?,
+        };
         if answer.status == 202 {
             let detail = "the registry answered HTTP 202 where an upload should end".into();
             return Err(RegistryError::Protocol { what: what.to_string(), detail });
@@ -222,7 +229,7 @@ impl Remote {
         Err(match cause {
             HttpError::Status(failure) => match failure.status {
                 404 if failure.token_server.is_none() => RegistryError::NotFound { what },
-                _ if crate::http::throttles(failure) => RegistryError::Throttled {
+                _ if crate::http::throttles(failure) && failure.status != 503 => RegistryError::Throttled {
                     what,
                     retry_after: failure.retry_after,
                     detail: waiting(failure, detail),

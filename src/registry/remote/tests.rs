@@ -53,7 +53,7 @@ async fn every_failure_has_its_variant_and_its_number_of_requests() {
         (429, &["retry-after: Sun, 06 Nov 1994 08:49:37 GMT"], "throttled", 3),
         (500, &[], "transport", 3),
         (501, &[], "transport", 1),
-        (503, &[], "throttled", 3),
+        (503, &[], "transport", 3),
         (504, &[], "transport", 3),
         (304, &[], "protocol", 1),
         (302, &["location: http://["], "protocol", 1),
@@ -62,13 +62,15 @@ async fn every_failure_has_its_variant_and_its_number_of_requests() {
         let server = Server::new(move |_| async move { answer(status, headers, "words") }).await;
         let (registry, reference) = (server.registry(), tagged(&server));
         let blob = Descriptor::of("x", b"one");
-        for error in [
-            registry.resolve(&reference).await.unwrap_err(),
-            registry.manifest_by_tag(&reference).await.unwrap_err(),
-            registry.blob(&server.repository(), &blob).await.unwrap_err(),
-            registry.tags(&server.repository()).await.unwrap_err(),
-            registry.push_blob(&server.repository(), &blob, "one".into()).await.unwrap_err(),
-            registry.push_manifest(&reference, IMAGE_MANIFEST, "{}".into()).await.unwrap_err(),
+        // What cannot be written is never said to be absent.
+        let written = if status == 404 { "protocol" } else { expected };
+        for (error, expected) in [
+            (registry.resolve(&reference).await.unwrap_err(), expected),
+            (registry.manifest_by_tag(&reference).await.unwrap_err(), expected),
+            (registry.blob(&server.repository(), &blob).await.unwrap_err(), expected),
+            (registry.tags(&server.repository()).await.unwrap_err(), expected),
+            (registry.push_blob(&server.repository(), &blob, "one".into()).await.unwrap_err(), written),
+            (registry.push_manifest(&reference, IMAGE_MANIFEST, "{}".into()).await.unwrap_err(), written),
         ] {
             assert_eq!(variant(&error), expected, "{status} {headers:?}: {error}");
             assert!(error.to_string().contains(&server.host), "{error}");
@@ -261,13 +263,29 @@ async fn an_upload_that_fails_begins_anew() {
         || answer(202, &["location: /first"], ""),
         || answer(500, &[], ""),
         || answer(202, &["location: /second"], ""),
+        || answer(404, &[], r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}"#),
+        || answer(202, &["location: /third"], ""),
         || answer(201, &[], ""),
     ])
     .await;
     let blob = Descriptor::of("x", b"one");
     server.registry().push_blob(&server.repository(), &blob, "one".into()).await.unwrap();
     let lines = server.lines();
-    assert!(lines.len() == 4 && lines[3].starts_with("PUT /second?"), "{lines:?}");
+    assert!(lines.len() == 6 && lines[5].starts_with("PUT /third?"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_goes_out_has_its_time() {
+    let server = Server::new(|seen| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if seen.line.starts_with("PUT") { answer(201, &[], "") } else { answer(200, &[], "one") }
+    })
+    .await;
+    let limits = Limits { silence: Duration::from_millis(20), slowest: 1, ..quick() };
+    let registry = server.registries(Credentials::default(), limits).at(&server.repository());
+    registry.push_manifest(&tagged(&server), IMAGE_MANIFEST, "{}".into()).await.unwrap();
+    let error = registry.manifest_by_tag(&tagged(&server)).await.unwrap_err();
+    assert!(error.to_string().contains("silent"), "{error}");
 }
 
 #[tokio::test]
