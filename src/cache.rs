@@ -32,6 +32,12 @@ impl Cache {
         Self(Some(folder.to_owned()))
     }
 
+    /// No cache: everything is a miss.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
     /// The bytes of this digest, hashed just now.
     pub async fn blob(&self, digest: &Digest) -> Option<Bytes> {
         let path = self.blob_path(digest)?;

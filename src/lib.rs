@@ -3,29 +3,22 @@
 //! The modules in reading order: each imports only from those above it.
 
 pub mod oci;
-
 pub mod key;
-
 pub mod diagnostic;
-
 pub mod document;
-
 pub mod settings;
-
+pub mod finding;
 pub mod work;
-
 pub mod cache;
-
 pub mod chart;
-
 pub mod provenance;
-
 pub mod workspace;
-
 pub mod lock;
-
 pub mod graph;
-
 pub mod http;
-
 pub mod registry;
+pub mod artifact;
+pub mod resolve;
+pub mod plan;
+pub mod apply;
+pub mod audit;

@@ -145,6 +145,13 @@ impl Unit {
         }
     }
 
+    /// The index of the mirror that declares it.
+    #[must_use]
+    pub fn mirror(&self) -> usize {
+        let Origin::Mirror(index) = self.origin;
+        index
+    }
+
     /// Where the chart is published.
     #[must_use]
     pub fn destination(&self) -> &Repository {

@@ -8,6 +8,7 @@ mod client;
 mod credentials;
 mod guard;
 mod host;
+mod public;
 mod retry;
 
 use std::num::NonZeroUsize;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub(crate) use self::client::{Answer, Client, Request};
 pub use self::credentials::Credentials;
 pub(crate) use self::host::{Host, Way};
+pub use self::public::{KEYRING_LIMIT, Unfetched, fetch_public};
 pub(crate) use self::retry::throttles;
 
 /// Every time-out and cap of the network and of layouts: plain values, so that tests can make them small.
@@ -99,6 +101,8 @@ pub enum Kind {
     Upload,
     /// A page of a list of tags.
     Tags,
+    /// A keyring, from wherever its URL leads.
+    Keyring,
 }
 
 /// How many requests of one kind went to one server.

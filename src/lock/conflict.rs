@@ -58,7 +58,12 @@ fn unite(ours: Lockfile, theirs: Lockfile, file: &str) -> Result<Lockfile, Probl
         if let Some(twin) = ours.get(&pin.destination, &pin.version) {
             let fields = twin.differences(pin);
             if !fields.is_empty() {
-                problems.push(disagreement(twin, pin, &fields, file));
+                problems.push(disagreement(
+                    twin,
+                    pin,
+                    &fields.iter().map(|difference| difference.field).collect::<Vec<_>>(),
+                    file,
+                ));
             }
         }
     }

@@ -8,7 +8,7 @@ mod file;
 mod pin;
 mod satisfy;
 
-pub use pin::{Pin, Signer};
+pub use pin::{Difference, Pin, Signer};
 pub use satisfy::{Unsatisfied, satisfies};
 
 use crate::chart::Version;

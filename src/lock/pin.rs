@@ -4,8 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::chart::Version;
+use crate::diagnostic::Location;
 use crate::oci::{Digest, Reference, Repository};
 use crate::provenance::{Fingerprint, FingerprintError};
+use crate::workspace::LOCK_FILE;
 
 /// What a mirrored version is, to the byte, and who signed it.
 #[derive(Debug, Clone)]
@@ -51,14 +53,27 @@ impl Pin {
         self.source.tagged(self.version.tag())
     }
 
+    /// Its line in the lockfile; none for a pin that was just made.
+    #[must_use]
+    pub fn location(&self) -> Option<Location> {
+        (self.line > 0).then(|| Location::at(LOCK_FILE, self.line, 1))
+    }
+
     /// What it is found by and sorted by.
     pub(super) fn key(&self) -> (&Repository, &Version) {
         (&self.destination, &self.version)
     }
 
-    /// The names of the fields in which two pins differ, as the lockfile writes them.
+    /// The fields in which another pin differs, in the lockfile's order. The line is not one of them.
     #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+        let fields = self.fields().into_iter().zip(other.fields());
+        let differing = fields.filter(|((_, here), (_, there))| here != there);
+        differing.map(|((field, here), (_, there))| Difference { field, here, there }).collect()
+    }
+
+    /// Every field with its value as text, in the lockfile's order.
+    fn fields(&self) -> [(&'static str, String); 12] {
         // Taken apart, so that a new field cannot be forgotten here.
         let Self {
             name,
@@ -75,22 +90,35 @@ impl Pin {
             app_version,
             line: _,
         } = self;
-        let fields = [
-            ("name", *name == other.name),
-            ("version", *version == other.version),
-            ("source", *source == other.source),
-            ("destination", *destination == other.destination),
-            ("digest", *digest == other.digest),
-            ("size", *size == other.size),
-            ("archive", *archive == other.archive),
-            ("archive-size", *archive_size == other.archive_size),
-            ("provenance", *provenance == other.provenance),
-            ("signer", *signer == other.signer),
-            ("keyring", *keyring == other.keyring),
-            ("app-version", *app_version == other.app_version),
-        ];
-        fields.into_iter().filter(|(_, equal)| !equal).map(|(field, _)| field).collect()
+        let or_none = |digest: &Option<Digest>| digest.map_or_else(|| "none".to_owned(), |digest| digest.to_string());
+        // Quoted, so that no text is taken for an absent one.
+        let app_version = app_version.as_ref().map_or_else(|| "none".to_owned(), |version| format!("{version:?}"));
+        [
+            ("name", name.clone()),
+            ("version", version.to_string()),
+            ("source", source.to_string()),
+            ("destination", destination.to_string()),
+            ("digest", digest.to_string()),
+            ("size", size.to_string()),
+            ("archive", archive.to_string()),
+            ("archive-size", archive_size.to_string()),
+            ("provenance", or_none(provenance)),
+            ("signer", signer.to_string()),
+            ("keyring", or_none(keyring)),
+            ("app-version", app_version),
+        ]
     }
+}
+
+/// A field in which two pins differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The field, as the lockfile writes it.
+    pub field: &'static str,
+    /// Its value in the one pin.
+    pub here: String,
+    /// Its value in the other.
+    pub there: String,
 }
 
 impl PartialEq for Pin {

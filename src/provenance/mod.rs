@@ -4,6 +4,7 @@
 //! no workspace: `now` and the policy are handed in.
 
 mod armor;
+mod changes;
 mod clearsign;
 mod facts;
 mod fingerprint;
@@ -12,6 +13,7 @@ mod packets;
 mod policy;
 mod statement;
 
+pub use changes::KeyChanges;
 pub use clearsign::{ClearSignError, LIMIT};
 pub use facts::{Facts, ProvenanceError, check};
 pub use fingerprint::{Fingerprint, FingerprintError};

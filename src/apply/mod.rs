@@ -1,0 +1,254 @@
+//! What `apply` does: observe everything, count, then clear and publish each chart in a chain of its own.
+//!
+//! Owns the order of chains, what a failure skips, and the outcome. What is to be done about a chart is `plan`'s decision;
+//! how bytes are checked and written is `artifact`'s.
+
+pub mod chain;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
+
+use crate::artifact::Clearing;
+use crate::finding::{Code, Finding};
+use crate::graph::{StepGraph, UnitId};
+use crate::oci::Reference;
+use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
+use crate::settings::Signing;
+
+/// The most bytes of charts that are held at once, in KiB.
+const KIB_IN_FLIGHT: u32 = 64 << 10;
+/// How old an observation of a name may be when the name is written.
+pub const FRESH: Duration = Duration::from_secs(30);
+
+/// What one run may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `--allow-changes`, else the settings' `max-changes`.
+    pub max_changes: usize,
+    /// How old an observation of a name may be when the name is written.
+    pub fresh: Duration,
+}
+
+/// What happens while it happens: for progress, in no promised order.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// So many charts will be written.
+    Planned(usize),
+    /// A chain began.
+    Started(&'a Reference),
+    /// A chain ended well.
+    Done(&'a Reference, Change),
+    /// A chain ended otherwise.
+    NotDone(&'a Reference),
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan, with what went wrong added to its rows.
+    pub plan: Plan,
+    /// What was written and confirmed.
+    pub done: BTreeMap<UnitId, Change>,
+    /// What an interrupt left undone.
+    pub interrupted: BTreeSet<UnitId>,
+}
+
+impl Outcome {
+    /// What it amounts to. Writes that were made are no change to come.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let verdict = if self.interrupted.is_empty() { self.plan.verdict() } else { Verdict::Failed };
+        if verdict == Verdict::Changes { Verdict::Clean } else { verdict }
+    }
+}
+
+/// Publishes what the plan for these charts would change. Ends early, with what was done, when `stop` resolves.
+pub async fn apply(
+    clearing: &Clearing,
+    graph: &StepGraph,
+    units: &[UnitId],
+    scope: Scope,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+    tell: &dyn Fn(Event<'_>),
+) -> Outcome {
+    tokio::pin!(stop);
+    let mut outcome = Outcome { plan: empty(scope), done: BTreeMap::new(), interrupted: BTreeSet::new() };
+    let settings = &clearing.workspace.settings;
+    let ask = Ask { rights: Rights::Write, ..Ask::default() };
+    let observed = tokio::select! {
+        observed = plan::observe::observe(graph, units, settings, &clearing.registries, &ask) => observed,
+        () = &mut stop => {
+            outcome.interrupted = units.iter().copied().collect();
+            return outcome;
+        }
+    };
+    outcome.plan.rows = plan::rows::rows(&clearing.workspace, graph, units, &observed);
+    refuse_unseen(&mut outcome.plan.rows);
+    if let Some(finding) = refuses_whole_run(clearing, &outcome.plan, limits) {
+        outcome.plan.findings.push(finding);
+        return outcome;
+    }
+    run_chains(clearing, graph, &observed, limits, &mut outcome, stop, tell).await;
+    outcome
+}
+
+fn empty(scope: Scope) -> Plan {
+    Plan { rows: Vec::new(), findings: Vec::new(), scope, network: Network::Online, base: None }
+}
+
+/// What is a note in a plan is an error where something should be published.
+fn refuse_unseen(rows: &mut [Row]) {
+    for row in rows.iter_mut().filter(|row| row.state == State::Unseen) {
+        let host = row.reference.repository.host();
+        row.findings.clear();
+        row.add(Finding::of(
+            Code::Error,
+            &row.reference,
+            format!("{host} denies access and there is no credential for it"),
+            format!("log in (`helm registry login {host}` or `docker login {host}`) and run again"),
+        ));
+    }
+}
+
+/// The two things that stop a whole run before its first write.
+fn refuses_whole_run(clearing: &Clearing, plan: &Plan, limits: Limits) -> Option<Finding> {
+    let changes = plan.changes().count();
+    if changes > limits.max_changes {
+        return Some(Finding::of_run(
+            Code::TooManyChanges,
+            format!("{changes} charts would change, more than the {} that are allowed at once", limits.max_changes),
+            format!("look at `chartsync plan`; if it is right run `chartsync apply --allow-changes {changes}`"),
+        ));
+    }
+    let method = clearing.workspace.settings.signing.method();
+    let signs = !matches!(clearing.workspace.settings.signing, Signing::None);
+    (signs && changes > 0).then(|| {
+        Finding::of_run(
+            Code::Error,
+            format!("the settings want charts signed by `{method}`, which this version cannot do yet"),
+            "nothing was published; set `[signing] method = \"none\"` to publish unsigned",
+        )
+    })
+}
+
+async fn run_chains(
+    clearing: &Clearing,
+    graph: &StepGraph,
+    observed: &BTreeMap<UnitId, Observed>,
+    limits: Limits,
+    outcome: &mut Outcome,
+    mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    tell: &dyn Fn(Event<'_>),
+) {
+    let memory = Semaphore::new(KIB_IN_FLIGHT as usize);
+    let mut schedule = Schedule::new(graph, &outcome.plan.rows);
+    tell(Event::Planned(schedule.pending.len()));
+    let index: BTreeMap<UnitId, usize> = outcome.plan.rows.iter().enumerate().map(|(at, row)| (row.unit, at)).collect();
+    let mut running = FuturesUnordered::new();
+    loop {
+        for id in schedule.ready() {
+            let row = outcome.plan.rows[index[&id]].clone();
+            let (observed, memory) = (&observed[&id], &memory);
+            running.push(async move {
+                let done = chain::run(clearing, graph, &row, observed, limits.fresh, memory, tell).await;
+                (id, done)
+            });
+        }
+        let ended = tokio::select! {
+            ended = running.next() => ended,
+            () = &mut stop => {
+                outcome.interrupted = schedule.left();
+                return;
+            }
+        };
+        let Some((id, result)) = ended else { break };
+        let row = &mut outcome.plan.rows[index[&id]];
+        match result {
+            Ok(chain::Published { change, claims }) => {
+                tell(Event::Done(&row.reference, change));
+                row.claims = claims;
+                outcome.done.insert(id, change);
+                schedule.done(id);
+            }
+            Err(finding) => {
+                tell(Event::NotDone(&row.reference));
+                row.add(finding);
+                schedule.failed(id);
+            }
+        }
+    }
+    for (id, cause) in schedule.skipped {
+        let cause = graph.unit(cause).reference.clone();
+        let row = &mut outcome.plan.rows[index[&id]];
+        row.add(Finding::of(
+            Code::Skipped,
+            &row.reference,
+            format!("it depends on {cause}, which was not published"),
+            "resolve that one, then run again",
+        ));
+    }
+}
+
+/// Which chains may start: those whose dependencies are done.
+struct Schedule<'a> {
+    graph: &'a StepGraph,
+    /// Chains that have not ended, with how many they still wait for.
+    pending: BTreeMap<UnitId, usize>,
+    started: BTreeSet<UnitId>,
+    skipped: BTreeMap<UnitId, UnitId>,
+}
+
+impl<'a> Schedule<'a> {
+    fn new(graph: &'a StepGraph, rows: &[Row]) -> Self {
+        let changes = rows.iter().filter(|row| matches!(row.state, State::Change(_)));
+        let pending: BTreeSet<UnitId> = changes.map(|row| row.unit).collect();
+        let waits = |id: UnitId| graph.depends_on(id).into_iter().filter(|on| pending.contains(on)).count();
+        let pending = pending.iter().map(|id| (*id, waits(*id))).collect();
+        let mut schedule = Self { graph, pending, started: BTreeSet::new(), skipped: BTreeMap::new() };
+        for row in rows.iter().filter(|row| !matches!(row.state, State::Change(_) | State::Unchanged)) {
+            schedule.skip_after(row.unit);
+        }
+        schedule
+    }
+
+    /// The chains that may start now, each told once.
+    fn ready(&mut self) -> Vec<UnitId> {
+        let free = self.pending.iter().filter(|(id, waits)| **waits == 0 && !self.started.contains(id));
+        let ready: Vec<_> = free.map(|(id, _)| *id).collect();
+        self.started.extend(&ready);
+        ready
+    }
+
+    fn done(&mut self, id: UnitId) {
+        self.pending.remove(&id);
+        for after in self.graph.skipped_by(id) {
+            if let Some(waits) = self.pending.get_mut(&after)
+                && self.graph.depends_on(after).contains(&id)
+            {
+                *waits -= 1;
+            }
+        }
+    }
+
+    fn failed(&mut self, id: UnitId) {
+        self.pending.remove(&id);
+        self.skip_after(id);
+    }
+
+    fn skip_after(&mut self, id: UnitId) {
+        for after in self.graph.skipped_by(id) {
+            if self.pending.remove(&after).is_some() {
+                self.skipped.insert(after, id);
+            }
+        }
+    }
+
+    fn left(&self) -> BTreeSet<UnitId> {
+        self.pending.keys().copied().collect()
+    }
+}

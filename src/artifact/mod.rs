@@ -1,0 +1,13 @@
+//! One chart image: reading it, clearing it, writing it.
+//!
+//! Owns what a chart's image manifest may look like, the only way to a [`Cleared`] value, and the writes that take one.
+//! Does not know why a chart is wanted, what was observed, or in which order charts are published.
+
+pub mod clear;
+pub mod image;
+pub mod publish;
+pub mod terms;
+
+pub use clear::{ClearError, Cleared, Fetched, Known, Refused, derive};
+pub use image::{ChartImage, ImageError};
+pub use terms::{Clearing, Terms, Unsigned};

@@ -1,0 +1,67 @@
+//! The writes: blobs, image manifest, tag; and reading the name back.
+//!
+//! Each takes a [`Cleared`] chart. Knows nothing of plans: whether a name may be written is decided before.
+
+use futures_util::future::try_join_all;
+
+use crate::artifact::clear::Cleared;
+use crate::oci::{Digest, IMAGE_MANIFEST, Reference};
+use crate::registry::{Registry, RegistryError};
+
+/// Why a published chart is not confirmed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConfirmError {
+    /// The name could not be read back.
+    #[error("{reference} was written but could not be read back: {error}")]
+    Unreadable {
+        /// What was written.
+        reference: Reference,
+        /// What went wrong.
+        error: RegistryError,
+    },
+    /// Somebody else wrote the name at the same time, or the registry lies.
+    #[error(
+        "{reference} was written as {written} but now holds {found}: another writer won the race; find out who writes there"
+    )]
+    Lost {
+        /// What was written.
+        reference: Reference,
+        /// Our digest.
+        written: Digest,
+        /// What the name gives.
+        found: Digest,
+    },
+}
+
+/// Uploads the blobs and writes the image manifest under this reference, a tag or its digest.
+///
+/// A registry may collect a blob between its upload and the image manifest: answered "blob unknown", all is uploaded once more.
+pub async fn copy(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), RegistryError> {
+    upload(registry, cleared, reference).await?;
+    match write_name(registry, cleared, reference).await {
+        Err(RegistryError::BlobUnknown { .. }) => {
+            upload(registry, cleared, reference).await?;
+            write_name(registry, cleared, reference).await
+        }
+        other => other,
+    }
+}
+
+async fn upload(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), RegistryError> {
+    let one =
+        |(descriptor, bytes): (_, &bytes::Bytes)| registry.push_blob(&reference.repository, descriptor, bytes.clone());
+    try_join_all(cleared.fetched().blobs().map(one)).await.map(|_| ())
+}
+
+/// Writes the image manifest under this reference, whose blobs are there.
+pub async fn write_name(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), RegistryError> {
+    registry.push_manifest(reference, IMAGE_MANIFEST, cleared.fetched().image.bytes.clone()).await
+}
+
+/// Reads the name back and hashes what it got.
+pub async fn confirm(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), ConfirmError> {
+    let read = registry.manifest_by_tag(reference).await;
+    let (_, bytes) = read.map_err(|error| ConfirmError::Unreadable { reference: reference.clone(), error })?;
+    let (written, found) = (cleared.pin().digest, Digest::of(&bytes));
+    if written == found { Ok(()) } else { Err(ConfirmError::Lost { reference: reference.clone(), written, found }) }
+}

@@ -1,0 +1,202 @@
+//! Findings: what a person must look at, with its stable code, its sign, and the exception that would lift it.
+//!
+//! Knows no format of a report.
+
+use std::fmt;
+
+use crate::diagnostic::{Location, Severity};
+use crate::oci::{Digest, Reference};
+use crate::settings::Acceptable;
+
+/// What kind of finding it is. The names are stable: reports, documentation and exceptions use them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// The bytes give other fields than the pin, or do not clear.
+    PinMismatch,
+    /// The upstream tag moved after the review.
+    Moved,
+    /// The upstream tag is gone.
+    Gone,
+    /// Another signer than the other versions have.
+    Signer,
+    /// The signer's key has expired.
+    ExpiredKey,
+    /// The destination holds other bytes than the pin.
+    Drift,
+    /// Whether the chart is signed could not be found out.
+    SignatureUnknown,
+    /// More changes than `max-changes`.
+    TooManyChanges,
+    /// What it depends on was not published.
+    Skipped,
+    /// The destination does not hold it.
+    Missing,
+    /// The chart could not be examined.
+    Error,
+    /// The version has no pin that satisfies its manifest.
+    Stale,
+    /// A change of what is trusted, beside the base revision.
+    Trust,
+    /// Upstream moved or withdrew what is already published.
+    Upstream,
+    /// The destination cannot be seen without a credential.
+    Unseen,
+    /// A tag at the destination that nothing declares.
+    Orphan,
+    /// The keyring behind a URL changed.
+    Keyring,
+    /// A pin without a version in any manifest.
+    Undeclared,
+    /// An exception that nothing needs.
+    Unneeded,
+}
+
+impl Code {
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PinMismatch => "pin-mismatch",
+            Self::Moved => "moved",
+            Self::Gone => "gone",
+            Self::Signer => "signer",
+            Self::ExpiredKey => "expired-key",
+            Self::Drift => "drift",
+            Self::SignatureUnknown => "signature-unknown",
+            Self::TooManyChanges => "too-many-changes",
+            Self::Skipped => "skipped",
+            Self::Missing => "missing",
+            Self::Error => "error",
+            Self::Stale => "stale",
+            Self::Trust => "trust",
+            Self::Upstream => "upstream",
+            Self::Unseen => "unseen",
+            Self::Orphan => "orphan",
+            Self::Keyring => "keyring",
+            Self::Undeclared => "undeclared",
+            Self::Unneeded => "unneeded",
+        }
+    }
+
+    /// The one-character sign in front of its line.
+    #[must_use]
+    pub fn sign(self) -> char {
+        match self {
+            Self::PinMismatch
+            | Self::Moved
+            | Self::Gone
+            | Self::Signer
+            | Self::ExpiredKey
+            | Self::SignatureUnknown
+            | Self::TooManyChanges
+            | Self::Skipped
+            | Self::Missing => '!',
+            Self::Drift => 'x',
+            Self::Error => 'E',
+            Self::Stale => '?',
+            Self::Trust => 't',
+            Self::Upstream => 'u',
+            Self::Unseen => '~',
+            Self::Orphan => '-',
+            Self::Keyring | Self::Undeclared | Self::Unneeded => 'i',
+        }
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::PinMismatch
+            | Self::Moved
+            | Self::Gone
+            | Self::Signer
+            | Self::ExpiredKey
+            | Self::Drift
+            | Self::SignatureUnknown
+            | Self::TooManyChanges
+            | Self::Skipped
+            | Self::Missing
+            | Self::Error
+            | Self::Stale => Severity::Blocking,
+            Self::Trust | Self::Upstream => Severity::Warning,
+            Self::Unseen | Self::Orphan | Self::Keyring | Self::Undeclared | Self::Unneeded => Severity::Note,
+        }
+    }
+}
+
+/// The `[[accept]]` entry that would lift a finding. Printed as it is pasted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// Which finding.
+    pub finding: Acceptable,
+    /// Of which published chart.
+    pub reference: Reference,
+    /// With which digest.
+    pub digest: Digest,
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[[accept]]")?;
+        writeln!(f, "finding = \"{}\"", self.finding.as_str())?;
+        writeln!(f, "reference = \"{}\"", self.reference)?;
+        writeln!(f, "digest = \"{}\"", self.digest)?;
+        write!(f, "reason = \"\"  # say why, for the reviewer")
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind.
+    pub code: Code,
+    /// Which published chart, unless it is about the whole run.
+    pub reference: Option<Reference>,
+    /// Where in the workspace, if it is about a line of it.
+    pub location: Option<Location>,
+    /// What was found: one sentence, lower case, no final period. May carry upstream's text.
+    pub message: String,
+    /// What to do next; empty where nothing is to be done.
+    pub next: String,
+    /// The exception that would lift it, once a person has reviewed it.
+    pub exception: Option<Exception>,
+}
+
+impl Finding {
+    /// A finding about one published chart.
+    #[must_use]
+    pub fn of(code: Code, reference: &Reference, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self {
+            code,
+            reference: Some(reference.clone()),
+            location: None,
+            message: message.into(),
+            next: next.into(),
+            exception: None,
+        }
+    }
+
+    /// A finding about the whole run.
+    #[must_use]
+    pub fn of_run(code: Code, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { code, reference: None, location: None, message: message.into(), next: next.into(), exception: None }
+    }
+
+    /// The same finding, at a line of the workspace.
+    #[must_use]
+    pub fn at(self, location: Option<Location>) -> Self {
+        Self { location, ..self }
+    }
+
+    /// The same finding with the exception that would lift it.
+    #[must_use]
+    pub fn lifted_by(self, exception: Exception) -> Self {
+        Self { exception: Some(exception), ..self }
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}

@@ -1,0 +1,75 @@
+//! Clearing what a plan would publish, and the finding for what does not clear.
+
+use futures_util::StreamExt as _;
+
+use crate::artifact::{ClearError, Clearing, Known, Refused};
+use crate::finding::{Code, Exception, Finding};
+use crate::graph::StepGraph;
+use crate::lock::Pin;
+use crate::oci::Repository;
+use crate::plan::diff::Change;
+use crate::plan::rows::{Row, State};
+use crate::provenance::Refusal;
+use crate::settings::Acceptable;
+
+/// How many charts are cleared together.
+const AT_ONCE: usize = 16;
+
+/// Clears the charts of all rows that would be published or signed; what does not clear is withheld.
+pub async fn clear_rows(clearing: &Clearing, graph: &StepGraph, rows: &mut [Row]) {
+    let wanted = rows.iter_mut().filter(|row| matches!(row.state, State::Change(_)));
+    futures_util::stream::iter(wanted).for_each_concurrent(AT_ONCE, |row| clear_row(clearing, graph, row)).await;
+}
+
+async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {
+    let (State::Change(change), Some(pin)) = (&row.state, row.pin.clone()) else { return };
+    let mirror = &clearing.workspace.mirrors[graph.unit(row.unit).mirror()];
+    let from = origin(*change, &pin);
+    match clearing.clear(mirror, &pin, from, Known::Cached(&clearing.cache)).await {
+        Ok(cleared) => row.claims = cleared.verdict().and_then(|verdict| verdict.claims.clone()),
+        Err(error) => row.add(finding(&pin, from, &error)),
+    }
+}
+
+/// Where the bytes come from: a chart that only lacks its signature is cleared from the destination, no source asked.
+#[must_use]
+pub fn origin(change: Change, pin: &Pin) -> &Repository {
+    match change {
+        Change::Publish | Change::Replace(_) => &pin.source,
+        Change::Sign => &pin.destination,
+    }
+}
+
+/// The finding for a chart that was not cleared, at its pin in the lockfile.
+#[must_use]
+pub fn finding(pin: &Pin, from: &Repository, error: &ClearError) -> Finding {
+    let reference = pin.reference();
+    let again =
+        format!("find out why; `chartsync lock --repin {}@{}` takes what the source holds now", pin.name, pin.version);
+    let finding = match error {
+        ClearError::Registry(error) => Finding::of(
+            Code::Error,
+            &reference,
+            format!("its bytes could not be fetched from {from}: {error}"),
+            "run again, or look at the registry",
+        ),
+        ClearError::Defect(panicked) => {
+            Finding::of(Code::Error, &reference, panicked.to_string(), "report it, with the chart that causes it")
+        }
+        ClearError::Refused(Refused::Policy(refusal @ Refusal::ExpiredKey { .. })) => Finding::of(
+            Code::ExpiredKey,
+            &reference,
+            refusal.to_string(),
+            "ask upstream for a key that is renewed; to take the signature made while the key was valid add the exception",
+        )
+        .lifted_by(Exception {
+            finding: Acceptable::ExpiredKey,
+            reference: reference.clone(),
+            digest: pin.digest,
+        }),
+        ClearError::Refused(_) | ClearError::Mismatch(_) => {
+            Finding::of(Code::PinMismatch, &reference, error.to_string(), again)
+        }
+    };
+    finding.at(pin.location())
+}

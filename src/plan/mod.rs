@@ -1,0 +1,120 @@
+//! What `apply` would do, and what a person must look at first.
+//!
+//! Owns the questions to the registries, the decision about each chart, findings, and the plan as a value. Does not write
+//! to a registry and does not know how a plan is printed.
+
+pub mod clearing;
+pub mod diff;
+pub mod drift;
+pub mod observe;
+pub mod rows;
+pub mod signers;
+pub mod trust;
+
+use std::collections::BTreeMap;
+
+pub use diff::Change;
+pub use observe::{Ask, Network, Observed, Rights};
+pub use rows::{Row, State};
+
+use crate::artifact::Clearing;
+use crate::diagnostic::Severity;
+use crate::finding::{Code, Finding};
+use crate::graph::{StepGraph, UnitId};
+
+/// How much of the workspace a plan speaks of. Only a whole one may say that all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    Whole,
+    /// What `--chart` and `--only` selected.
+    Filtered,
+}
+
+/// Every row, and the findings that are about no single chart.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// One for each selected chart version, by destination and version.
+    pub rows: Vec<Row>,
+    /// About the whole run.
+    pub findings: Vec<Finding>,
+    /// How much was selected.
+    pub scope: Scope,
+    /// Whether registries were asked.
+    pub network: Network,
+    /// The revision that it was compared with.
+    pub base: Option<String>,
+}
+
+impl Plan {
+    /// The rows that `apply` would change.
+    pub fn changes(&self) -> impl Iterator<Item = (&Row, Change)> {
+        self.rows.iter().filter_map(|row| match row.state {
+            State::Change(change) => Some((row, change)),
+            _ => None,
+        })
+    }
+
+    /// Every finding, those of the run first.
+    pub fn all_findings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().chain(self.rows.iter().flat_map(|row| &row.findings))
+    }
+
+    /// How many rows are in each state, by its name.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for row in &self.rows {
+            *counts.entry(row.state.name()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Whether it speaks of everything, with every answer at hand, and nothing waits for a person.
+    #[must_use]
+    pub fn all_is_well(&self) -> bool {
+        self.scope == Scope::Whole
+            && self.network == Network::Online
+            && self.all_findings().all(|finding| finding.severity() != Severity::Blocking)
+            && self.rows.iter().all(|row| !matches!(row.state, State::Undecided | State::Unseen))
+    }
+
+    /// The worst of what it says, in the order in which exit statuses are chosen.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let worst = self.all_findings().map(|finding| match (finding.code, finding.severity()) {
+            (Code::Error, _) => Verdict::Failed,
+            (Code::Stale, _) => Verdict::Stale,
+            (_, Severity::Blocking) => Verdict::Withheld,
+            _ => Verdict::Clean,
+        });
+        let changes = if self.changes().next().is_some() { Verdict::Changes } else { Verdict::Clean };
+        worst.chain([changes]).min().unwrap_or(Verdict::Clean)
+    }
+}
+
+/// What a plan amounts to; of several the first counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Something could not be examined.
+    Failed,
+    /// A blocking finding withholds something.
+    Withheld,
+    /// A version has no pin that satisfies its manifest.
+    Stale,
+    /// There is something to do.
+    Changes,
+    /// There is nothing to do.
+    Clean,
+}
+
+/// Observes, decides and clears: the plan for these charts.
+pub async fn make(clearing: &Clearing, graph: &StepGraph, units: &[UnitId], scope: Scope, ask: &Ask) -> Plan {
+    let settings = &clearing.workspace.settings;
+    let observed = observe::observe(graph, units, settings, &clearing.registries, ask).await;
+    let mut rows = rows::rows(&clearing.workspace, graph, units, &observed);
+    if ask.network == Network::Online {
+        clearing::clear_rows(clearing, graph, &mut rows).await;
+    }
+    Plan { rows, findings: Vec::new(), scope, network: ask.network, base: None }
+}

@@ -1,0 +1,144 @@
+//! What the registries hold now: one HEAD a chart at the destination, one at the source where it matters.
+//!
+//! Owns which questions are asked and how an answer becomes an observation. Decides nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+
+use crate::graph::{StepGraph, UnitId};
+use crate::lock::Pin;
+use crate::oci::Digest;
+use crate::plan::diff::{Accepted, Credential, Destination, Signature, Source, needs_source};
+use crate::registry::{Registries, RegistryError};
+use crate::settings::{Acceptable, Settings, Signing};
+
+/// How many charts are looked at together. Each host has a limit of its own below this.
+const AT_ONCE: usize = 64;
+
+/// Which sources are asked beside those that the destination's state calls for.
+#[derive(Debug, Clone, Default)]
+pub struct Ask {
+    /// Whether any registry may be asked at all.
+    pub network: Network,
+    /// What the run will do at destinations: one token then serves it.
+    pub rights: Rights,
+    /// `--drift`: every source.
+    pub every_source: bool,
+    /// Pins that are new or differ from the base revision's.
+    pub sources_of: HashSet<UnitId>,
+}
+
+/// Whether registries are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Network {
+    /// They are.
+    #[default]
+    Online,
+    /// `--offline`: none is.
+    Offline,
+}
+
+/// Which rights are asked for at destinations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rights {
+    /// To read.
+    #[default]
+    Read,
+    /// To read and write.
+    Write,
+}
+
+/// What was seen of one chart.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// At the destination.
+    pub destination: Destination,
+    /// At the source.
+    pub source: Source,
+    /// Of our signature.
+    pub signature: Signature,
+    /// What registries answered instead of an answer, the destination's first.
+    pub errors: Vec<RegistryError>,
+    /// When the destination was asked.
+    pub at: Instant,
+}
+
+/// Asks the registries about these charts. Charts without a satisfying pin are not asked about.
+pub async fn observe(
+    graph: &StepGraph,
+    units: &[UnitId],
+    settings: &Settings,
+    registries: &Registries,
+    ask: &Ask,
+) -> BTreeMap<UnitId, Observed> {
+    let pinned = units.iter().filter_map(|id| Some((*id, graph.unit(*id).pin()?)));
+    futures_util::stream::iter(pinned)
+        .map(|(id, pin)| async move {
+            let every = ask.every_source || ask.sources_of.contains(&id);
+            (id, observe_one(pin, settings, registries, ask, every).await)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
+}
+
+async fn observe_one(pin: &Pin, settings: &Settings, registries: &Registries, ask: &Ask, ask_source: bool) -> Observed {
+    let at = Instant::now();
+    let mut errors = Vec::new();
+    if ask.network == Network::Offline {
+        let signature = unlooked(settings);
+        return Observed { destination: Destination::NotAsked, source: Source::NotAsked, signature, errors, at };
+    }
+    let registry = registries.at(&pin.destination);
+    let registry = if ask.rights == Rights::Write { registry.for_push() } else { registry };
+    let destination = match registry.resolve(&pin.reference()).await.map(|seen| seen.digest) {
+        Ok(digest) if digest == pin.digest => Destination::Same,
+        Ok(digest) => Destination::Other(digest),
+        Err(RegistryError::NotFound { .. }) => Destination::Absent,
+        Err(error) => {
+            let destination = match &error {
+                RegistryError::Denied { credential: false, .. } => Destination::Denied(Credential::None),
+                RegistryError::Denied { credential: true, .. } => Destination::Denied(Credential::Sent),
+                _ => Destination::Unknown,
+            };
+            errors.push(error);
+            destination
+        }
+    };
+    let source = if ask_source || needs_source(destination, &exceptions(settings, pin)) {
+        observe_source(pin, registries, &mut errors).await
+    } else {
+        Source::NotAsked
+    };
+    Observed { destination, source, signature: unlooked(settings), errors, at }
+}
+
+async fn observe_source(pin: &Pin, registries: &Registries, errors: &mut Vec<RegistryError>) -> Source {
+    match registries.at(&pin.source).resolve(&pin.source_reference()).await.map(|seen| seen.digest) {
+        Ok(digest) if digest == pin.digest => Source::Same,
+        Ok(digest) => Source::Other(digest),
+        Err(RegistryError::NotFound { .. }) => Source::Absent,
+        Err(error) => {
+            errors.push(error);
+            Source::Unknown
+        }
+    }
+}
+
+/// The signature of a chart that nobody looked at.
+fn unlooked(settings: &Settings) -> Signature {
+    match settings.signing {
+        Signing::None => Signature::NotWanted,
+        _ => Signature::NotAsked,
+    }
+}
+
+/// The exceptions that were reviewed for this pin's published chart.
+#[must_use]
+pub fn exceptions(settings: &Settings, pin: &Pin) -> impl Accepted {
+    move |finding: Acceptable, digest: Option<Digest>| {
+        settings.accepts(finding, &pin.reference(), &digest.unwrap_or(pin.digest)).is_some()
+    }
+}

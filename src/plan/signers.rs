@@ -1,0 +1,69 @@
+//! One destination, one signer: which pins break with the others of their destination. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::finding::{Code, Exception, Finding};
+use crate::graph::{StepGraph, UnitId};
+use crate::lock::{Pin, Signer};
+use crate::plan::rows::signer_name;
+use crate::settings::Acceptable;
+use crate::workspace::{Mirror, Workspace};
+
+/// The finding for each chart version whose signer is another than its destination's other versions have.
+///
+/// A signer that the manifest's `fingerprints` list, and one that was accepted for exactly this pin, says nothing against
+/// the others; what is left must be one signer. The whole graph is looked at, whatever was selected.
+#[must_use]
+pub fn odd_ones(workspace: &Workspace, graph: &StepGraph) -> BTreeMap<UnitId, Finding> {
+    let mut destinations: BTreeMap<usize, Vec<(UnitId, &Pin)>> = BTreeMap::new();
+    for id in graph.ids() {
+        let unit = graph.unit(id);
+        if let Some(pin) = unit.pin()
+            && !is_vouched_for(workspace, &workspace.mirrors[unit.mirror()], pin)
+        {
+            destinations.entry(unit.mirror()).or_default().push((id, pin));
+        }
+    }
+    let mut odd = BTreeMap::new();
+    for pins in destinations.values() {
+        let signers: BTreeSet<&Signer> = pins.iter().map(|(_, pin)| &pin.signer).collect();
+        if signers.len() > 1 {
+            odd.extend(pins.iter().map(|(id, pin)| (*id, finding(pin, &signers))));
+        }
+    }
+    odd
+}
+
+/// Whether a person has said that this very signer is right here.
+fn is_vouched_for(workspace: &Workspace, mirror: &Mirror, pin: &Pin) -> bool {
+    let listed = match &pin.signer {
+        Signer::Pgp(fingerprint) => mirror.trust.fingerprints.contains(fingerprint),
+        Signer::None => false,
+    };
+    listed || workspace.settings.accepts(lifting(pin), &pin.reference(), &pin.digest).is_some()
+}
+
+/// Which exception vouches for a pin's signer.
+fn lifting(pin: &Pin) -> Acceptable {
+    match pin.signer {
+        Signer::Pgp(_) => Acceptable::NewSigner,
+        Signer::None => Acceptable::Unsigned,
+    }
+}
+
+fn finding(pin: &Pin, signers: &BTreeSet<&Signer>) -> Finding {
+    let others: Vec<_> =
+        signers.iter().filter(|signer| ***signer != pin.signer).map(|signer| signer_name(signer)).collect();
+    let reference = pin.reference();
+    Finding::of(
+        Code::Signer,
+        &reference,
+        format!(
+            "it is signed by {}, other versions of this chart by {}",
+            signer_name(&pin.signer),
+            others.join(" and ")
+        ),
+        "find out whether upstream changed its key; list the keys in the manifest's `fingerprints`, or add the exception",
+    )
+    .lifted_by(Exception { finding: lifting(pin), reference, digest: pin.digest })
+}

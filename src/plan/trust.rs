@@ -1,0 +1,229 @@
+//! What a change does to trust: two workspaces compared, every weakening and every new trust named. Pure.
+//!
+//! Owns which fields matter. Fields that a lockfile diff shows by itself and that weaken nothing are not told.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crate::finding::{Code, Finding};
+use crate::lock::{Lockfile, Pin};
+use crate::oci::Repository;
+use crate::plan::rows::signer_name;
+use crate::provenance::Keyring;
+use crate::settings::{Access, PastSigner, RegistrySettings, Settings, Signing};
+use crate::workspace::{KeyringSource, Mirror, Workspace};
+
+/// One side of the comparison.
+#[derive(Debug, Clone, Copy)]
+pub struct Trusted<'a> {
+    /// Settings and manifests.
+    pub workspace: &'a Workspace,
+    /// The pins.
+    pub lockfile: &'a Lockfile,
+}
+
+/// Every change of trust from `base` to `here`, settings first, then by mirror and pin.
+#[must_use]
+pub fn changes(base: Trusted<'_>, here: Trusted<'_>) -> Vec<Finding> {
+    let mut told = Told(Vec::new());
+    settings(&base.workspace.settings, &here.workspace.settings, &mut told);
+    mirrors(&base.workspace.mirrors, &here.workspace.mirrors, &mut told);
+    pins(base.lockfile, here.lockfile, &mut told);
+    keyrings(base, here, &mut told);
+    told.0
+}
+
+struct Told(Vec<Finding>);
+
+impl Told {
+    fn say(&mut self, message: String) {
+        self.0.push(Finding::of_run(Code::Trust, message, ""));
+    }
+
+    fn differs<T: PartialEq + Display>(&mut self, what: &str, base: &T, here: &T) {
+        if base != here {
+            self.say(format!("{what} changes from `{base}` to `{here}`"));
+        }
+    }
+}
+
+fn settings(base: &Settings, here: &Settings, told: &mut Told) {
+    told.differs("`[publish] repository`", &base.publish, &here.publish);
+    if here.max_changes > base.max_changes {
+        told.differs("`[apply] max-changes`", &base.max_changes, &here.max_changes);
+    }
+    signing(&base.signing, &here.signing, told);
+    let hosts: std::collections::BTreeSet<_> = base.registries.keys().chain(here.registries.keys()).collect();
+    let plain = RegistrySettings::default();
+    for host in hosts {
+        registry(host, base.registries.get(host).unwrap_or(&plain), here.registries.get(host).unwrap_or(&plain), told);
+    }
+    let known = |accept: &&crate::settings::Accept| {
+        base.accept.iter().any(|old| {
+            (old.finding, &old.reference, &old.digest) == (accept.finding, &accept.reference, &accept.digest)
+        })
+    };
+    for accept in here.accept.iter().filter(|accept| !known(accept)) {
+        let finding = Finding::of(
+            Code::Trust,
+            &accept.reference,
+            format!("a new exception accepts `{}` for {}: {}", accept.finding, accept.digest, accept.reason),
+            "",
+        );
+        told.0.push(finding.at(Some(accept.location.clone())));
+    }
+}
+
+fn signing(base: &Signing, here: &Signing, told: &mut Told) {
+    told.differs("`[signing] method`", &base.method(), &here.method());
+    let fields = |signing: &Signing| -> BTreeMap<&'static str, String> {
+        let list = |accept: &[String]| accept.join(", ");
+        let past = |signer: &PastSigner| match signer {
+            PastSigner::Identity(identity) => identity.clone(),
+            PastSigner::PublicKey(path) => path.to_string(),
+        };
+        match signing {
+            Signing::None => BTreeMap::new(),
+            Signing::Key(key) => BTreeMap::from([
+                ("public-key", key.public_key.to_string()),
+                ("accept", list(&key.accept.iter().map(ToString::to_string).collect::<Vec<_>>())),
+                ("trusted-root", key.service.trusted_root.as_ref().map(ToString::to_string).unwrap_or_default()),
+                ("signing-config", key.service.signing_config.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ]),
+            Signing::Keyless(keyless) => BTreeMap::from([
+                ("issuer", keyless.issuer.clone()),
+                ("mirrors", keyless.mirrors.clone()),
+                ("charts", keyless.charts.clone()),
+                ("accept", list(&keyless.accept.iter().map(past).collect::<Vec<_>>())),
+                ("trusted-root", keyless.service.trusted_root.as_ref().map(ToString::to_string).unwrap_or_default()),
+                (
+                    "signing-config",
+                    keyless.service.signing_config.as_ref().map(ToString::to_string).unwrap_or_default(),
+                ),
+            ]),
+        }
+    };
+    if base.method() == here.method() {
+        let here = fields(here);
+        for (field, old) in fields(base) {
+            told.differs(&format!("`[signing] {field}`"), &old, &here[field]);
+        }
+    }
+}
+
+fn registry(host: &str, base: &RegistrySettings, here: &RegistrySettings, told: &mut Told) {
+    let access = |access: &Access| match access {
+        Access::Https => "https".to_owned(),
+        Access::PlainHttp => "plain http".to_owned(),
+        Access::Layout(path) => format!("the layouts in {path}"),
+    };
+    told.differs(&format!("the registry `{host}`"), &access(&base.access), &access(&here.access));
+    let realm =
+        |settings: &RegistrySettings| settings.token_realm.as_ref().map_or("none".to_owned(), ToString::to_string);
+    told.differs(&format!("who gets the credential of `{host}`"), &realm(base), &realm(here));
+}
+
+fn mirrors(base: &[Mirror], here: &[Mirror], told: &mut Told) {
+    let old: BTreeMap<&Repository, &Mirror> = base.iter().map(|mirror| (&mirror.destination, mirror)).collect();
+    for mirror in here {
+        match old.get(&mirror.destination) {
+            Some(before) => one_mirror(before, mirror, told),
+            None => told.0.push(
+                Finding::of_run(
+                    Code::Trust,
+                    format!("{} is new: it trusts {} with {}", mirror.destination, mirror.source, keyring(mirror)),
+                    "",
+                )
+                .at(Some(crate::diagnostic::Location::file(&mirror.file))),
+            ),
+        }
+    }
+}
+
+fn one_mirror(base: &Mirror, here: &Mirror, told: &mut Told) {
+    let name = &here.destination;
+    let first = told.0.len();
+    told.differs(&format!("the source of {name}"), &base.source, &here.source);
+    told.differs(&format!("the keyring of {name}"), &keyring(base), &keyring(here));
+    let required = |mirror: &Mirror| if mirror.trust.required { "required" } else { "not required" };
+    told.differs(&format!("the provenance of {name}"), &required(base), &required(here));
+    let fingerprints = |mirror: &Mirror| match mirror.trust.fingerprints.as_slice() {
+        [] => "any key of its keyring".to_owned(),
+        listed => listed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    told.differs(&format!("`fingerprints` of {name}, who may sign it,"), &fingerprints(base), &fingerprints(here));
+    for finding in &mut told.0[first..] {
+        finding.location = Some(crate::diagnostic::Location::file(&here.file));
+    }
+}
+
+fn keyring(mirror: &Mirror) -> String {
+    match &mirror.trust.keyring {
+        Some(KeyringSource::Path { path, digest }) => format!("{path} ({digest})"),
+        Some(KeyringSource::Url(url)) => url.to_string(),
+        None => "no keyring".to_owned(),
+    }
+}
+
+fn pins(base: &Lockfile, here: &Lockfile, told: &mut Told) {
+    for pin in here.pins() {
+        match base.get(&pin.destination, &pin.version) {
+            Some(old) => one_pin(old, pin, told),
+            None => new_pin(base, pin, told),
+        }
+    }
+}
+
+fn one_pin(old: &Pin, pin: &Pin, told: &mut Told) {
+    let reference = pin.reference();
+    if old.digest != pin.digest {
+        let message = format!("the same version gets new bytes: {} was pinned, {} is now", old.digest, pin.digest);
+        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+    }
+    if old.signer != pin.signer {
+        let message = format!("its signer changes from {} to {}", signer_name(&old.signer), signer_name(&pin.signer));
+        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+    }
+    if old.keyring != pin.keyring {
+        let digest = |pin: &Pin| pin.keyring.map_or("none".to_owned(), |digest| digest.to_string());
+        let message = format!("it is verified with another keyring: {} before, {} now", digest(old), digest(pin));
+        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+    }
+}
+
+fn new_pin(base: &Lockfile, pin: &Pin, told: &mut Told) {
+    let before = base.of(&pin.destination);
+    if !before.is_empty() && before.iter().all(|old| old.signer != pin.signer) {
+        let message = format!("it is signed by {}, which signed no version before", signer_name(&pin.signer));
+        told.0.push(Finding::of(Code::Trust, &pin.reference(), message, ""));
+    }
+}
+
+/// Which keyring verifies each destination: the file that its manifest names, or the one of its newest pin.
+fn keyring_of<'a>(side: Trusted<'a>, mirror: &Mirror) -> Option<&'a Keyring> {
+    let digest = match &mirror.trust.keyring {
+        Some(KeyringSource::Path { digest, .. }) => Some(*digest),
+        Some(KeyringSource::Url(_)) => side.lockfile.of(&mirror.destination).last().and_then(|pin| pin.keyring),
+        None => None,
+    };
+    side.workspace.keyrings.parsed(&digest?)
+}
+
+/// The keys that come, go and are revoked, by destination.
+fn keyrings(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
+    let old: BTreeMap<&Repository, &Mirror> =
+        base.workspace.mirrors.iter().map(|mirror| (&mirror.destination, mirror)).collect();
+    for mirror in &here.workspace.mirrors {
+        if let Some(before) = old.get(&mirror.destination)
+            && let Some(before) = keyring_of(base, before)
+            && let Some(now) = keyring_of(here, mirror)
+        {
+            let name = &mirror.destination;
+            let changes = before.compare(now);
+            let all = changes.added.iter().map(|key| format!("the keyring of {name} gets the key {key}"));
+            let all = all.chain(changes.removed.iter().map(|key| format!("the keyring of {name} loses the key {key}")));
+            let all = all.chain(changes.revoked.iter().map(|key| format!("the key {key} of {name} is revoked now")));
+            all.for_each(|message| told.say(message));
+        }
+    }
+}

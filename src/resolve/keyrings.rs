@@ -1,0 +1,130 @@
+//! Which keyring each mirror is locked with: the committed one, the workspace's file, or a URL fetched for the first pin.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use crate::artifact::Clearing;
+use crate::graph::StepGraph;
+use crate::http;
+use crate::lock::{Lockfile, Pin};
+use crate::oci::Digest;
+use crate::provenance::{KeyChanges, Keyring};
+use crate::resolve::{Event, Order};
+use crate::work;
+use crate::workspace::{KeyringSource, Mirror};
+
+/// The keyring that a mirror's new pins are verified with.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The keyring; none where the manifest names none, a reason where it cannot be had.
+    pub keyring: Result<Option<Arc<Keyring>>, String>,
+    /// Its bytes, where `lock` has just fetched them.
+    fetched: Option<Bytes>,
+    /// What it replaces.
+    before: Option<Arc<Keyring>>,
+}
+
+/// How a mirror's keyring differs from the one before.
+#[derive(Debug, Clone)]
+pub struct KeyringChange {
+    /// The keyring now.
+    pub digest: Digest,
+    /// Whether there was none before.
+    pub first: bool,
+    /// The keys that came, went, or were revoked.
+    pub keys: KeyChanges,
+}
+
+/// Chooses the keyring of each mirror that may get a pin.
+pub async fn choose(
+    clearing: &Clearing,
+    graph: &StepGraph,
+    existing: &Lockfile,
+    order: &Order,
+) -> BTreeMap<usize, Chosen> {
+    let mirrors: BTreeSet<usize> = order.selected.iter().map(|id| graph.unit(*id).mirror()).collect();
+    let one = |index: usize| async move {
+        let mirror = &clearing.workspace.mirrors[index];
+        (index, choose_one(clearing, mirror, existing, order.refresh.contains(&index)).await)
+    };
+    futures_util::stream::iter(mirrors).map(one).buffer_unordered(super::AT_ONCE).collect().await
+}
+
+async fn choose_one(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile, refresh: bool) -> Chosen {
+    let committed = committed(clearing, mirror, existing).await;
+    match &mirror.trust.keyring {
+        None => Chosen { keyring: Ok(None), fetched: None, before: committed },
+        Some(KeyringSource::Path { digest, .. }) => {
+            let keyring = clearing.keyring(digest).await.map(Some).map_err(|error| error.to_string());
+            Chosen { keyring, fetched: None, before: committed }
+        }
+        Some(KeyringSource::Url(_)) if !refresh && committed.is_some() => {
+            Chosen { keyring: Ok(committed.clone()), fetched: None, before: committed }
+        }
+        Some(KeyringSource::Url(url)) if needs_keyring(mirror, existing) || refresh => match fetch(url).await {
+            Ok((bytes, keyring)) => {
+                Chosen { keyring: Ok(Some(Arc::new(keyring))), fetched: Some(bytes), before: committed }
+            }
+            Err(error) => Chosen { keyring: Err(error), fetched: None, before: committed },
+        },
+        Some(KeyringSource::Url(_)) => Chosen { keyring: Ok(None), fetched: None, before: None },
+    }
+}
+
+/// The newest committed keyring that a pin of this mirror was locked with.
+async fn committed(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile) -> Option<Arc<Keyring>> {
+    for pin in existing.of(&mirror.destination).iter().rev() {
+        if let Some(digest) = &pin.keyring
+            && let Ok(keyring) = clearing.keyring(digest).await
+        {
+            return Some(keyring);
+        }
+    }
+    None
+}
+
+/// Whether any version of this mirror has yet to be verified.
+fn needs_keyring(mirror: &Mirror, existing: &Lockfile) -> bool {
+    mirror.versions.iter().any(|declared| existing.get(&mirror.destination, &declared.version).is_none())
+}
+
+async fn fetch(url: &url::Url) -> Result<(Bytes, Keyring), String> {
+    let bytes = http::fetch_public(url, http::KEYRING_LIMIT).await.map_err(|error| error.to_string())?;
+    let copy = bytes.clone();
+    let parsed = work::run(move || Keyring::parse(&copy)).await.map_err(|error| error.to_string())?;
+    Ok((bytes, parsed.map_err(|error| format!("what {url} holds is no keyring: {error}"))?))
+}
+
+/// What is told about keyrings that were fetched or that changed.
+pub(super) fn events(clearing: &Clearing, chosen: &BTreeMap<usize, Chosen>) -> Vec<Event> {
+    let one = |(index, chosen): (&usize, &Chosen)| {
+        let keyring = chosen.keyring.as_ref().ok()?.as_ref()?;
+        let change = change(chosen.before.as_deref(), keyring)?;
+        Some(Event::Keyring { mirror: clearing.workspace.mirrors[*index].name.clone(), change })
+    };
+    chosen.iter().filter_map(one).collect()
+}
+
+fn change(before: Option<&Keyring>, now: &Keyring) -> Option<KeyringChange> {
+    if before.is_some_and(|before| before.digest() == now.digest()) {
+        return None;
+    }
+    let keys = match before {
+        Some(before) => before.compare(now),
+        None => KeyChanges { added: now.keys().to_vec(), ..KeyChanges::default() },
+    };
+    Some(KeyringChange { digest: now.digest(), first: before.is_none(), keys })
+}
+
+/// The fetched keyrings that a pin names, to be committed.
+pub(super) fn to_commit(chosen: &BTreeMap<usize, Chosen>, pins: &[Pin]) -> BTreeMap<Digest, Bytes> {
+    let named: BTreeSet<_> = pins.iter().filter_map(|pin| pin.keyring).collect();
+    let fetched = chosen.values().filter_map(|chosen| {
+        let digest = chosen.keyring.as_ref().ok()?.as_ref()?.digest();
+        Some((digest, chosen.fetched.clone()?))
+    });
+    fetched.filter(|(digest, _)| named.contains(digest)).collect()
+}

@@ -1,0 +1,84 @@
+//! Writing what `lock` decided: keyrings first, then the lockfile, each whole or not at all.
+//!
+//! Two `lock` at once are told apart by a lock on the settings file, so that neither loses the other's pins.
+
+use std::fs::{File, TryLockError};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::resolve::Resolution;
+use crate::settings::SETTINGS_FILE;
+use crate::workspace::{LOCK_FILE, keyring_file};
+
+/// Why nothing, or not all, was written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another `lock` runs.
+    #[error("another `chartsync lock` is at work in {0}; wait until it is done")]
+    Busy(PathBuf),
+    /// A file cannot be written.
+    #[error("cannot write {path}: {error}; nothing of the old file is lost")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> WriteError {
+    move |error| WriteError::Io { path: path.to_owned(), error }
+}
+
+/// Held while `lock` reads, resolves and writes.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "the lock ends with the file")] File);
+
+impl Turn {
+    /// Takes the turn in this workspace, or says that another has it.
+    pub fn take(root: &Path) -> Result<Self, WriteError> {
+        let path = root.join(SETTINGS_FILE);
+        let file = File::open(&path).map_err(io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(WriteError::Busy(root.to_owned())),
+            Err(TryLockError::Error(error)) => Err(io(&path)(error)),
+        }
+    }
+}
+
+/// Writes what changed. Says whether the lockfile did.
+pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Result<bool, WriteError> {
+    for (digest, bytes) in &resolution.keyrings {
+        let path = root.join(keyring_file(digest));
+        if !path.exists() {
+            write_whole(&path, bytes)?;
+        }
+    }
+    let text = resolution.lockfile.render();
+    if before == Some(text.as_str()) {
+        return Ok(false);
+    }
+    write_whole(&root.join(LOCK_FILE), text.as_bytes())?;
+    Ok(true)
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io(path))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io(path))?;
+    readable(file.as_file()).map_err(io(path))?;
+    file.persist(path).map_err(|error| io(path)(error.error))?;
+    Ok(())
+}
+
+/// Temporary files are private; what is committed is not.
+fn readable(file: &File) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
