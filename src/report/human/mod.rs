@@ -1,0 +1,75 @@
+//! Reports for people: a terminal, or a log that is none.
+//!
+//! Every line is whole without colour and without a width. First what the reader decides by, last
+//! the summary.
+
+mod audit;
+mod finding;
+mod outcome;
+mod page;
+mod plan;
+mod problems;
+mod resolution;
+mod validated;
+mod why;
+
+pub use audit::audit;
+pub use outcome::outcome;
+pub use plan::plan;
+pub use problems::{error, problems};
+pub use resolution::resolution;
+pub use validated::validated;
+pub use why::{Why, why};
+
+use crate::lock::Signer;
+
+/// The most characters that are shown of what a signer says about itself.
+const CLAIMS: usize = 300;
+
+/// `1 chart`, `2 charts`.
+fn count(number: usize, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// `is` or `are`, as the number wants.
+fn are(number: usize) -> &'static str {
+    if number == 1 { "is" } else { "are" }
+}
+
+/// A size in bytes as it is read: exact below 1 KiB, else with one digit after the point.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
+    while tenths >= 10240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// A signer: the full fingerprint first, then what it claims to be.
+fn signer(signer: &Signer, claims: Option<&str>) -> String {
+    match (signer, claims) {
+        (Signer::Pgp(fingerprint), Some(claims)) => {
+            let shown: String = claims.chars().take(CLAIMS).collect();
+            let rest = if shown.len() < claims.len() { "…" } else { "" };
+            format!("{fingerprint} claims \"{shown}{rest}\"")
+        }
+        (Signer::Pgp(fingerprint), None) => fingerprint.to_string(),
+        (Signer::None, _) => "none, it has no provenance".to_owned(),
+    }
+}
+
+/// Who signed, as a sentence.
+fn signed(by: &Signer, claims: Option<&str>) -> String {
+    match by {
+        Signer::Pgp(_) => format!("signed by {}", signer(by, claims)),
+        Signer::None => "not signed (it has no provenance)".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

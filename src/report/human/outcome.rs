@@ -1,0 +1,116 @@
+//! What `apply` did: what was verified, by whose key, what was published, what did nothing, what was withheld and why.
+
+use std::fmt::Write as _;
+
+use super::finding::findings;
+use super::page::{Page, Tone, faint, plain, strong, toned};
+use super::{count, signed};
+use crate::apply::Outcome;
+use crate::graph::UnitId;
+use crate::lock::Signer;
+use crate::plan::{Change, Row, State};
+
+/// The most charts that are named although nothing was done about them.
+const MOST_UNCHANGED: usize = 10;
+
+/// The outcome as text. The last line is its summary.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> String {
+    let mut page = Page::default();
+    let rows = &outcome.plan.rows;
+    for row in rows {
+        if let Some(change) = outcome.done.get(&row.unit) {
+            done(&mut page, row, *change);
+        }
+    }
+    unchanged(&mut page, rows);
+    findings(&mut page, outcome.plan.all_findings());
+    interrupted(&mut page, outcome);
+    page.gap();
+    let (tone, text) = summary(outcome);
+    page.line(0, &[toned(tone, text)]);
+    page.finish()
+}
+
+fn done(page: &mut Page, row: &Row, change: Change) {
+    page.gap();
+    let word = match change {
+        Change::Publish => "+ published",
+        Change::Replace(_) => "+ replaced",
+        Change::Sign => "s signed",
+    };
+    page.line(0, &[toned(Tone::Good, word), plain("  "), strong(format!("{} {}", row.name, row.version))]);
+    let Some(pin) = &row.pin else { return };
+    page.line(4, &[plain(format!("{}@{}", row.reference, pin.digest))]);
+    if let Change::Replace(held) = change {
+        page.line(4, &[faint("in place of "), plain(held.to_string())]);
+    }
+    let verified = if pin.signer == Signer::None { "verified as pinned, " } else { "verified, " };
+    page.line(4, &[faint(verified), plain(signed(&pin.signer, row.claims.as_deref()))]);
+}
+
+fn unchanged(page: &mut Page, rows: &[Row]) {
+    let unchanged = || rows.iter().filter(|row| row.state == State::Unchanged);
+    if (1..=MOST_UNCHANGED).contains(&unchanged().count()) {
+        page.gap();
+        for row in unchanged() {
+            let digest = row.pin.as_ref().map(|pin| format!("  {}", pin.digest)).unwrap_or_default();
+            page.line(0, &[faint("= unchanged"), plain(format!("  {} {}{digest}", row.name, row.version))]);
+        }
+    }
+}
+
+fn interrupted(page: &mut Page, outcome: &Outcome) {
+    if outcome.interrupted.is_empty() {
+        return;
+    }
+    page.gap();
+    let left = |id: &UnitId| outcome.plan.rows.iter().find(|row| row.unit == *id);
+    for row in outcome.interrupted.iter().filter_map(left) {
+        page.line(0, &[toned(Tone::Warning, "E interrupted"), plain("  "), strong(row.reference.to_string())]);
+    }
+    page.line(4, &[faint("next: "), plain("run again; what was written so far is found, nothing is written twice")]);
+}
+
+fn summary(outcome: &Outcome) -> (Tone, String) {
+    let rows = &outcome.plan.rows;
+    let unchanged = rows.iter().filter(|row| row.state == State::Unchanged).count();
+    let (done, wanted) = (outcome.done.len(), rows.len() - unchanged);
+    if !outcome.interrupted.is_empty() {
+        let left = outcome.interrupted.len();
+        return (Tone::Bad, format!("interrupted after {done} of {}", count(done + left, "chart")));
+    }
+    if wanted == 0 {
+        let reason = match unchanged {
+            0 => "no chart is declared".to_owned(),
+            1 => "1 chart is published as pinned".to_owned(),
+            _ => format!("{unchanged} charts are published as pinned"),
+        };
+        return (Tone::Good, format!("nothing to do: {reason}"));
+    }
+    let verb =
+        if outcome.done.values().all(|change| *change == Change::Sign) && done > 0 { "signed" } else { "published" };
+    let tone = if done == wanted { Tone::Good } else { Tone::Bad };
+    let mut text = format!("{verb} {done} of {}", count(wanted, "chart"));
+    for (number, word) in rest(outcome, unchanged) {
+        if number > 0 {
+            let _ = write!(text, ", {number} {word}");
+        }
+    }
+    (tone, text)
+}
+
+/// What became of the charts that were not published.
+fn rest(outcome: &Outcome, unchanged: usize) -> [(usize, &'static str); 6] {
+    let rows = &outcome.plan.rows;
+    let of = |state: fn(&State) -> bool| rows.iter().filter(|row| state(&row.state)).count();
+    let not_done = |row: &&Row| matches!(row.state, State::Change(_)) && !outcome.done.contains_key(&row.unit);
+    [
+        (of(|state| *state == State::Withheld), "withheld"),
+        (of(|state| *state == State::Failed), "failed"),
+        (of(|state| *state == State::Stale), "stale"),
+        (rows.iter().filter(not_done).count(), "left as they are"),
+        (of(|state| matches!(state, State::Unseen | State::Undecided)), "not looked at"),
+        (unchanged, "published before"),
+    ]
+}

@@ -1,0 +1,119 @@
+//! What `lock` did: pins made, replaced, carried and dropped, keyrings that changed, and what could not be pinned.
+
+use super::finding::reason;
+use super::page::{Page, Tone, faint, plain, strong, toned};
+use super::signed;
+use crate::lock::Pin;
+use crate::provenance::KeyChanges;
+use crate::resolve::keyrings::KeyringChange;
+use crate::resolve::{Event, Failure, Resolution};
+use crate::workspace::LOCK_FILE;
+
+/// The resolution as text; `written` says whether the lockfile has another text now. The last line is its summary.
+#[must_use]
+pub fn resolution(resolution: &Resolution, written: bool) -> String {
+    let mut page = Page::default();
+    for told in &resolution.events {
+        event(&mut page, told);
+    }
+    for failure in &resolution.failures {
+        page.gap();
+        failed(&mut page, failure);
+    }
+    page.gap();
+    let (tone, text) = summary(resolution, written);
+    page.line(0, &[toned(tone, text)]);
+    page.finish()
+}
+
+fn event(page: &mut Page, event: &Event) {
+    match event {
+        Event::Pinned(pin) => pinned(page, "+ pinned", pin),
+        Event::Repinned { old, new } => repinned(page, old, new),
+        Event::Reverified(pin) => pinned(page, "= verified again", pin),
+        Event::Resourced(pin) => {
+            head(page, "= source renamed", pin);
+            page.line(4, &[plain(format!("{} has the pinned {}", pin.source_reference(), pin.digest))]);
+        }
+        Event::Carried { from, pin } => {
+            head(page, "= destination renamed", pin);
+            page.line(4, &[plain(format!("{from} is {} now, with the pinned {}", pin.reference(), pin.digest))]);
+        }
+        Event::Dropped(pin) => {
+            head(page, "- dropped", pin);
+            page.line(4, &[plain(format!("{}@{} stays published, no longer audited", pin.reference(), pin.digest))]);
+        }
+        Event::Keyring { mirror, change } => keyring(page, mirror, change),
+    }
+}
+
+fn head(page: &mut Page, word: &str, pin: &Pin) {
+    page.line(0, &[toned(Tone::Good, word), plain("  "), strong(format!("{} {}", pin.name, pin.version))]);
+}
+
+fn pinned(page: &mut Page, word: &str, pin: &Pin) {
+    head(page, word, pin);
+    page.line(4, &[plain(pin.digest.to_string())]);
+    page.line(4, &[plain(signed(&pin.signer, None))]);
+}
+
+/// Old and new, one below the other, in the same columns.
+fn repinned(page: &mut Page, old: &Pin, new: &Pin) {
+    page.line(
+        0,
+        &[toned(Tone::Warning, "+ pinned anew"), plain("  "), strong(format!("{} {}", new.name, new.version))],
+    );
+    for (word, pin) in [("was", old), ("now", new)] {
+        page.line(4, &[faint(format!("{word} ")), plain(pin.digest.to_string())]);
+    }
+    if old.signer == new.signer {
+        page.line(4, &[plain(signed(&new.signer, None)), faint(", as before")]);
+        return;
+    }
+    for (word, pin) in [("was", old), ("now", new)] {
+        page.line(4, &[faint(format!("{word} ")), toned(Tone::Warning, signed(&pin.signer, None))]);
+    }
+}
+
+fn keyring(page: &mut Page, mirror: &str, change: &KeyringChange) {
+    let word = if change.first { "+ keyring" } else { "+ keyring changed" };
+    page.line(0, &[toned(Tone::Warning, word), plain("  "), strong(mirror.to_owned())]);
+    page.line(4, &[plain(change.digest.to_string())]);
+    let KeyChanges { added, removed, revoked } = &change.keys;
+    for key in added {
+        let word = if key.revoked { "key added, which is revoked: " } else { "key added: " };
+        page.line(4, &[faint(word), plain(key.to_string())]);
+    }
+    for (word, keys) in [("removed", removed), ("revoked", revoked)] {
+        for key in keys {
+            page.line(4, &[faint(format!("key {word}: ")), plain(key.to_string())]);
+        }
+    }
+    if !change.first && change.keys == KeyChanges::default() {
+        page.line(4, &[plain("the same keys in other bytes")]);
+    }
+}
+
+fn failed(page: &mut Page, failure: &Failure) {
+    page.line(0, &[toned(Tone::Bad, "E not pinned"), plain("  "), strong(failure.reference.to_string())]);
+    reason(page, &failure.message, failure.location.as_ref(), &failure.next, failure.exception.as_ref());
+}
+
+fn summary(resolution: &Resolution, written: bool) -> (Tone, String) {
+    let of = |kind: fn(&Event) -> bool| resolution.events.iter().filter(|event| kind(event)).count();
+    let counts = [
+        (of(|event| matches!(event, Event::Pinned(_))), "new"),
+        (of(|event| matches!(event, Event::Repinned { .. })), "replaced"),
+        (of(|event| matches!(event, Event::Reverified(_))), "verified again"),
+        (of(|event| matches!(event, Event::Resourced(_) | Event::Carried { .. })), "renamed"),
+        (resolution.kept, "kept"),
+        (of(|event| matches!(event, Event::Dropped(_))), "dropped"),
+        (resolution.failures.len(), "failed"),
+    ];
+    let told = counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
+    let told = told.collect::<Vec<_>>().join(", ");
+    let told = if told.is_empty() { "no pins".to_owned() } else { format!("pins: {told}") };
+    let file = if written { "written" } else { "unchanged" };
+    let tone = if resolution.failures.is_empty() { Tone::Good } else { Tone::Bad };
+    (tone, format!("{told}; {LOCK_FILE} {file}"))
+}

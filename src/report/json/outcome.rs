@@ -1,0 +1,50 @@
+//! What `apply` did, as JSON.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::parts::{WireFinding, WireRow, change, findings, verdict};
+use crate::apply::Outcome;
+
+#[derive(Serialize)]
+struct WireOutcome {
+    verdict: &'static str,
+    /// How many charts were written.
+    done: usize,
+    /// How many an interrupt left undone.
+    interrupted: usize,
+    /// How many charts are in each state of the plan that was carried out.
+    counts: BTreeMap<&'static str, usize>,
+    /// About the whole run; the others stand with their charts.
+    findings: Vec<WireFinding>,
+    charts: Vec<Chart>,
+}
+
+#[derive(Serialize)]
+struct Chart {
+    #[serde(flatten)]
+    row: WireRow,
+    /// What was written and confirmed: `publish`, `replace` or `sign`.
+    done: Option<&'static str>,
+    interrupted: bool,
+}
+
+/// The outcome as JSON.
+#[must_use]
+pub fn outcome(outcome: &Outcome) -> String {
+    let charts = outcome.plan.rows.iter().map(|row| Chart {
+        row: row.into(),
+        done: outcome.done.get(&row.unit).copied().map(change),
+        interrupted: outcome.interrupted.contains(&row.unit),
+    });
+    let wire = WireOutcome {
+        verdict: verdict(outcome.verdict()),
+        done: outcome.done.len(),
+        interrupted: outcome.interrupted.len(),
+        counts: outcome.plan.counts(),
+        findings: findings(&outcome.plan.findings),
+        charts: charts.collect(),
+    };
+    super::text("apply", wire)
+}

@@ -1,0 +1,207 @@
+//! What several documents have in common.
+
+use serde::Serialize;
+
+use crate::diagnostic::{Location, Severity};
+use crate::finding::{Exception, Finding};
+use crate::lock::Pin;
+use crate::plan::{Change, Row, Verdict};
+use crate::provenance::KeySummary;
+
+/// Where in the workspace. Line and column count from 1.
+#[derive(Serialize)]
+pub(super) struct WireLocation {
+    file: String,
+    line: Option<u32>,
+    column: Option<u32>,
+}
+
+impl From<&Location> for WireLocation {
+    fn from(location: &Location) -> Self {
+        let (line, column) = location.position.unzip();
+        Self { file: location.file.clone(), line, column }
+    }
+}
+
+/// The entry that would lift a finding, and its text as it is pasted into the settings.
+#[derive(Serialize)]
+pub(super) struct WireException {
+    finding: &'static str,
+    reference: String,
+    digest: String,
+    toml: String,
+}
+
+impl From<&Exception> for WireException {
+    fn from(exception: &Exception) -> Self {
+        Self {
+            finding: exception.finding.as_str(),
+            reference: exception.reference.to_string(),
+            digest: exception.digest.to_string(),
+            toml: exception.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct WireFinding {
+    code: &'static str,
+    sign: char,
+    severity: &'static str,
+    reference: Option<String>,
+    location: Option<WireLocation>,
+    message: String,
+    /// Empty where nothing is to be done.
+    next: String,
+    exception: Option<WireException>,
+}
+
+impl From<&Finding> for WireFinding {
+    fn from(finding: &Finding) -> Self {
+        let severity = match finding.severity() {
+            Severity::Blocking => "blocking",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        Self {
+            code: finding.code.as_str(),
+            sign: finding.code.sign(),
+            severity,
+            reference: finding.reference.as_ref().map(ToString::to_string),
+            location: finding.location.as_ref().map(Into::into),
+            message: finding.message.clone(),
+            next: finding.next.clone(),
+            exception: finding.exception.as_ref().map(Into::into),
+        }
+    }
+}
+
+/// A pin, field by field as the lockfile has it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct WirePin {
+    name: String,
+    version: String,
+    source: String,
+    destination: String,
+    digest: String,
+    size: u64,
+    archive: String,
+    archive_size: u64,
+    provenance: Option<String>,
+    signer: String,
+    keyring: Option<String>,
+    app_version: Option<String>,
+}
+
+impl From<&Pin> for WirePin {
+    fn from(pin: &Pin) -> Self {
+        // Taken apart, so that a new field cannot be forgotten here.
+        let Pin {
+            name,
+            version,
+            source,
+            destination,
+            digest,
+            size,
+            archive,
+            archive_size,
+            provenance,
+            signer,
+            keyring,
+            app_version,
+            line: _,
+        } = pin;
+        Self {
+            name: name.clone(),
+            version: version.to_string(),
+            source: source.to_string(),
+            destination: destination.to_string(),
+            digest: digest.to_string(),
+            size: *size,
+            archive: archive.to_string(),
+            archive_size: *archive_size,
+            provenance: provenance.as_ref().map(ToString::to_string),
+            signer: signer.to_string(),
+            keyring: keyring.as_ref().map(ToString::to_string),
+            app_version: app_version.clone(),
+        }
+    }
+}
+
+/// One chart version of a plan or an outcome.
+#[derive(Serialize)]
+pub(super) struct WireRow {
+    name: String,
+    version: String,
+    reference: String,
+    source: String,
+    state: &'static str,
+    /// What the destination holds instead of the pin.
+    held: Option<String>,
+    pin: Option<WirePin>,
+    claims: Option<String>,
+    findings: Vec<WireFinding>,
+}
+
+impl From<&Row> for WireRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            name: row.name.clone(),
+            version: row.version.to_string(),
+            reference: row.reference.to_string(),
+            source: row.source.to_string(),
+            state: row.state.name(),
+            held: row.held.as_ref().map(ToString::to_string),
+            pin: row.pin.as_ref().map(Into::into),
+            claims: row.claims.clone(),
+            findings: findings(&row.findings),
+        }
+    }
+}
+
+/// An OpenPGP key.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct WireKey {
+    fingerprint: String,
+    subkeys: Vec<String>,
+    claims: Vec<String>,
+    /// Unix seconds.
+    expires: Option<u64>,
+    revoked: bool,
+}
+
+impl From<&KeySummary> for WireKey {
+    fn from(key: &KeySummary) -> Self {
+        Self {
+            fingerprint: key.fingerprint.to_string(),
+            subkeys: key.subkeys.iter().map(ToString::to_string).collect(),
+            claims: key.user_ids.clone(),
+            expires: key.expires,
+            revoked: key.revoked,
+        }
+    }
+}
+
+pub(super) fn findings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Vec<WireFinding> {
+    findings.into_iter().map(Into::into).collect()
+}
+
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Failed => "failed",
+        Verdict::Withheld => "withheld",
+        Verdict::Stale => "stale",
+        Verdict::Changes => "changes",
+        Verdict::Clean => "clean",
+    }
+}
+
+pub(super) fn change(change: Change) -> &'static str {
+    match change {
+        Change::Publish => "publish",
+        Change::Replace(_) => "replace",
+        Change::Sign => "sign",
+    }
+}

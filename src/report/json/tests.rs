@@ -1,0 +1,105 @@
+//! Golden documents, the schema of a plan, and that hidden characters stay out of the text and in the value.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::audit::Depth;
+use crate::finding::{Code, Finding};
+use crate::plan::{Plan, State};
+use crate::report::samples::{Words, assert_golden, assert_line, hostile};
+
+const NOTHING: Words<'static> = Words("");
+const SCHEMA: &str = include_str!("../../../schemas/plan.schema.json");
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn documents() {
+    assert_golden("plan.json", &plan(&NOTHING.plan()));
+    assert_golden("outcome.json", &outcome(&NOTHING.outcome()));
+    assert_golden("lock.json", &resolution(&NOTHING.resolution(), true));
+    assert_golden("verify.json", &audit(&NOTHING.audits(), Depth::Whole));
+    assert_golden("problems.json", &problems(&NOTHING.problems()));
+    assert_golden("why.json", &why(&NOTHING.why()));
+}
+
+#[test]
+fn what_apply_would_write_is_told() {
+    let check = |change: &dyn Fn(&mut Plan), has_changes: bool, applyable: bool| {
+        let mut made = NOTHING.plan();
+        change(&mut made);
+        let value = parse(&plan(&made));
+        assert_eq!((&value["has-changes"], &value["applyable"]), (&has_changes.into(), &applyable.into()));
+    };
+    check(&|_| {}, true, true);
+    check(&|plan| plan.rows.iter_mut().for_each(|row| row.state = State::Unchanged), false, false);
+    check(&|plan| plan.findings.push(Finding::of_run(Code::TooManyChanges, "too many", "")), true, false);
+}
+
+/// The schema takes every plan, and closes every object: a field that is missing, unknown or of another type fails.
+#[test]
+fn the_schema_describes_plans_and_nothing_else() {
+    let schema = jsonschema::validator_for(&parse(SCHEMA)).unwrap();
+    let whole = parse(&plan(&NOTHING.plan()));
+    let errors = schema.iter_errors(&whole).map(|error| error.to_string()).collect::<Vec<_>>();
+    assert_eq!(errors, Vec::<String>::new());
+
+    let mut paths = Vec::new();
+    objects(&whole, String::new(), &mut paths);
+    assert!(paths.len() > 20, "{paths:?}");
+    for path in paths {
+        let mut more = whole.clone();
+        more.pointer_mut(&path).unwrap()["unknown"] = Value::Null;
+        assert!(!schema.is_valid(&more) || path == "/counts", "{path} takes unknown fields");
+        let fields = whole.pointer(&path).unwrap().as_object().unwrap();
+        for field in fields.keys().filter(|_| path != "/counts") {
+            let mut less = whole.clone();
+            less.pointer_mut(&path).unwrap().as_object_mut().unwrap().remove(field);
+            assert!(!schema.is_valid(&less), "{path} may lack {field}");
+            let mut other = whole.clone();
+            other.pointer_mut(&path).unwrap()[field] = Value::Array(vec![Value::Bool(true)]);
+            assert!(!schema.is_valid(&other), "{path} takes anything as {field}");
+        }
+    }
+}
+
+fn objects(value: &Value, path: String, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(field, value)| objects(value, format!("{path}/{field}"), into));
+            into.push(path);
+        }
+        Value::Array(values) => {
+            for (at, value) in values.iter().enumerate() {
+                objects(value, format!("{path}/{at}"), into);
+            }
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nothing_hidden_stands_in_a_document(words in hostile()) {
+        let words = Words(&words);
+        let documents = [
+            plan(&words.plan()),
+            outcome(&words.outcome()),
+            resolution(&words.resolution(), true),
+            audit(&words.audits(), Depth::Whole),
+            problems(&words.problems()),
+            why(&words.why()),
+        ];
+        for text in documents {
+            text.lines().for_each(assert_line);
+            prop_assert!(parse(&text).is_object());
+        }
+        let claims = parse(&audit(&words.audits(), Depth::Whole))["charts"][0]["claims"].clone();
+        prop_assert_eq!(claims, format!("Ada <ada@upstream.example>{}", words.0));
+    }
+}

@@ -1,0 +1,16 @@
+//! Values into text: for people, for programs, for a log.
+//!
+//! Owns wording, order and escaping of what is shown. Knows no registry, no file and no stream: it returns text, and whoever
+//! calls it writes that. Text for people carries the escape sequences of its colours, and no others: a stream that is no
+//! terminal has them stripped.
+
+pub mod escape;
+mod human;
+pub mod json;
+mod progress;
+
+pub use human::{Why, audit, error, outcome, plan, problems, resolution, validated, why};
+pub use progress::Progress;
+
+#[cfg(test)]
+mod samples;
