@@ -22,3 +22,5 @@ pub mod resolve;
 pub mod plan;
 pub mod apply;
 pub mod audit;
+pub mod report;
+pub mod cli;

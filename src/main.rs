@@ -1,2 +1,7 @@
-#![allow(missing_docs)]
-fn main() {}
+//! chartsync: arguments in, exit status out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chartsync::cli::main()
+}

@@ -233,14 +233,18 @@ mod tests {
         let (d_other, s_other) = (Digest::of(b"d"), Digest::of(b"s"));
         let sources = [Source::Same, Source::Other(s_other), Source::Absent, Source::Unknown, Source::NotAsked];
         let nothing: &dyn Accepted = &|_, _| false;
-        let moved: &dyn Accepted = &|finding, digest| finding == Acceptable::Moved && digest == Some(s_other);
-        let moved_elsewhere: &dyn Accepted = &|finding, digest| finding == Acceptable::Moved && digest == Some(d_other);
-        let gone: &dyn Accepted = &|finding, digest| finding == Acceptable::Gone && digest.is_none();
-        let replace: &dyn Accepted = &|finding, digest| finding == Acceptable::Replace && digest == Some(d_other);
+        let moved: &dyn Accepted =
+            &|finding, digest: Option<Digest>| finding == Acceptable::Moved && digest == Some(s_other);
+        let moved_elsewhere: &dyn Accepted =
+            &|finding, digest: Option<Digest>| finding == Acceptable::Moved && digest == Some(d_other);
+        let gone: &dyn Accepted = &|finding, digest: Option<Digest>| finding == Acceptable::Gone && digest.is_none();
+        let replace: &dyn Accepted =
+            &|finding, digest: Option<Digest>| finding == Acceptable::Replace && digest == Some(d_other);
         let replace_elsewhere: &dyn Accepted =
-            &|finding, digest| finding == Acceptable::Replace && digest == Some(s_other);
-        let others: &dyn Accepted =
-            &|finding, _| matches!(finding, Acceptable::Unsigned | Acceptable::ExpiredKey | Acceptable::NewSigner);
+            &|finding, digest: Option<Digest>| finding == Acceptable::Replace && digest == Some(s_other);
+        let others: &dyn Accepted = &|finding, _: Option<Digest>| {
+            matches!(finding, Acceptable::Unsigned | Acceptable::ExpiredKey | Acceptable::NewSigner)
+        };
         let other = Destination::Other(d_other);
         let denied = Destination::Denied(Credential::Sent);
         let unseen = Destination::Denied(Credential::None);

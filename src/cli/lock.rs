@@ -1,0 +1,73 @@
+//! `chartsync lock`: pin what has no pin.
+
+use std::collections::BTreeSet;
+
+use crate::cli::session::{self, Conflicts, Session, Stop};
+use crate::cli::{Common, Format, Report, interrupted, output};
+use crate::graph::{Selection, StepGraph, UnitId};
+use crate::plan::Scope;
+use crate::report;
+use crate::resolve::{self, Order, write};
+
+/// Arguments of `lock`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Take what the source holds now instead of this pin. Repeatable.
+    #[arg(long, value_name = "NAME@VERSION")]
+    repin: Vec<String>,
+    /// Take this mirror's keyring anew and verify its pins with it. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    refresh_keyring: Vec<String>,
+    #[command(flatten)]
+    report: Report,
+}
+
+pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
+    // One at a time, from before the lockfile is read until it is written.
+    let _turn = write::Turn::take(&session::root(common)?).map_err(Stop::message)?;
+    let session = Session::open(common, Conflicts::Unite)?;
+    let order = order(&session, options)?;
+    let Session { root, workspace, lockfile, graph, .. } = session;
+    let before = workspace.lockfile.clone();
+    let clearing = Session::clearing(workspace, &root)?;
+    let resolution = tokio::select! {
+        resolution = resolve::resolve(&clearing, &graph, &lockfile, &order) => resolution,
+        () = interrupted() => return Err(Stop::message("interrupted: nothing was written")),
+    };
+    let written = write::write(&root, before.as_deref(), &resolution).map_err(Stop::message)?;
+    match options.report.format {
+        Format::Human => output::data(&report::resolution(&resolution, written)),
+        Format::Json => output::data(&report::json::resolution(&resolution, written)),
+    }
+    Ok(u8::from(!resolution.failures.is_empty()))
+}
+
+fn order(session: &Session, options: &Options) -> Result<Order, Stop> {
+    let graph = &session.graph;
+    let repin: BTreeSet<UnitId> = named(graph, &options.repin)?;
+    let refresh = named(graph, &options.refresh_keyring)?.into_iter().map(|id| graph.unit(id).mirror()).collect();
+    let mut selected: BTreeSet<UnitId> = session.units.iter().copied().collect();
+    let everything = session.scope == Scope::Whole;
+    let of_refreshed = |id: &UnitId| BTreeSet::contains(&refresh, &graph.unit(*id).mirror());
+    if everything {
+        selected.extend(&repin);
+    } else if let Some(id) = repin
+        .iter()
+        .chain(graph.ids().filter(of_refreshed).collect::<Vec<_>>().iter())
+        .find(|id| !selected.contains(id))
+    {
+        return Err(Stop::Message(format!(
+            "{} is asked for anew, but `--chart` or `--only` leaves it out",
+            graph.unit(*id).reference
+        )));
+    }
+    Ok(Order { selected, everything, repin, refresh })
+}
+
+fn named(graph: &StepGraph, names: &[String]) -> Result<BTreeSet<UnitId>, Stop> {
+    if names.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let selection = Selection { charts: names.to_vec(), only: None };
+    Ok(graph.select(&selection).map_err(Stop::message)?.into_iter().collect())
+}

@@ -1,0 +1,168 @@
+//! The command line: one file a command, arguments in, exit status out.
+//!
+//! Owns flags, exit statuses and which stream a text goes to. The only module that prints.
+
+mod apply;
+mod graph;
+mod lock;
+mod output;
+mod plan;
+mod session;
+mod validate;
+mod verify;
+mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::graph::Only;
+use crate::plan::Verdict;
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done, or nothing to do; 1 error; 2 changes (plan --detailed-exitcode); 3 something selected has no pin
+that satisfies its manifest; 4 a blocking finding withholds something. With several, the first of 1, 4, 3, 2.";
+
+/// Publish and mirror Helm charts as OCI artifacts, the way a build system builds.
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// The workspace: the folder of chartsync.toml [default: found from the current folder upwards].
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Only this chart: a destination or its last part, all versions or one. Repeatable.
+    #[arg(long = "chart", global = true, value_name = "NAME[@VERSION]")]
+    charts: Vec<String>,
+    /// Only what is declared in one way.
+    #[arg(long, global = true, value_name = "KIND")]
+    only: Option<OnlyArg>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnlyArg {
+    /// Charts of mirrors/.
+    Mirrors,
+    /// Charts of charts/.
+    Charts,
+}
+
+impl From<OnlyArg> for Only {
+    fn from(only: OnlyArg) -> Self {
+        match only {
+            OnlyArg::Mirrors => Self::Mirrors,
+            OnlyArg::Charts => Self::Charts,
+        }
+    }
+}
+
+/// How a report is printed on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Human,
+    /// For programs; the fields are described in the README.
+    Json,
+}
+
+/// `--format`, for the commands that report.
+#[derive(Debug, Args)]
+struct Report {
+    /// How the report is printed.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check settings, manifests, keyrings and lockfile; needs no network.
+    Validate(validate::Options),
+    /// Pin what has no pin: resolve, verify whole, write mirrors.lock.
+    Lock(lock::Options),
+    /// Show what `apply` would do, and what a person must look at first.
+    Plan(plan::Options),
+    /// Publish what is pinned and not yet published.
+    Apply(apply::Options),
+    /// Audit what is published, from the destination's own bytes.
+    Verify(verify::Options),
+    /// Draw the steps with their keys and states.
+    Graph(graph::Options),
+    /// Tell which inputs make a chart's steps what they are.
+    Why(why::Options),
+}
+
+/// Reads the arguments, runs the command, says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&format!("cannot start: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let common = &cli.common;
+    let status = runtime.block_on(async {
+        match cli.command {
+            Command::Validate(options) => validate::run(common, &options),
+            Command::Lock(options) => lock::run(common, &options).await,
+            Command::Plan(options) => plan::run(common, &options).await,
+            Command::Apply(options) => apply::run(common, &options).await,
+            Command::Verify(options) => verify::run(common, &options).await,
+            Command::Graph(options) => graph::run(common, &options).await,
+            Command::Why(options) => why::run(common, &options),
+        }
+    });
+    // A name that still resolves must not keep an interrupted run alive.
+    runtime.shutdown_background();
+    match status {
+        Ok(status) => ExitCode::from(status),
+        Err(stop) => {
+            output::stop(common.root.as_deref(), &stop);
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// The exit status of a verdict.
+fn status(verdict: Verdict, detailed: bool) -> u8 {
+    match verdict {
+        Verdict::Failed => 1,
+        Verdict::Withheld => 4,
+        Verdict::Stale => 3,
+        Verdict::Changes if detailed => 2,
+        Verdict::Changes | Verdict::Clean => 0,
+    }
+}
+
+/// Resolves when the user or the system asks the process to end.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

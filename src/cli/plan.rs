@@ -1,0 +1,135 @@
+//! `chartsync plan`: what `apply` would do.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use crate::artifact::Clearing;
+use crate::cli::session::{Conflicts, Session, Stop, read_base};
+use crate::cli::{Common, Format, Report, interrupted, output, status};
+use crate::diagnostic::Problems;
+use crate::finding::{Code, Finding};
+use crate::graph::{StepGraph, UnitId};
+use crate::lock::Lockfile;
+use crate::plan::{self, Ask, Network, Plan, Rights, Scope, drift, trust};
+use crate::report;
+use crate::workspace::{Tree, Workspace};
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// Compare with this Git revision: ask the source about pins that are new or changed, and name every change of trust.
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Ask every source, list every destination: what changed that nobody here asked for?
+    #[arg(long, conflicts_with = "offline")]
+    drift: bool,
+    /// Ask no registry.
+    #[arg(long)]
+    offline: bool,
+    /// Also write the plan as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 2 when there is something to do.
+    #[arg(long)]
+    detailed_exitcode: bool,
+    #[command(flatten)]
+    report: Report,
+}
+
+pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
+    let session = Session::open(common, Conflicts::Refuse)?;
+    let base = options.base.as_deref().map(|revision| Base::read(&session, revision)).transpose()?;
+    let ask = Ask {
+        rights: Rights::Read,
+        network: if options.offline { Network::Offline } else { Network::Online },
+        every_source: options.drift,
+        sources_of: base.as_ref().map(|base| base.changed(&session.graph, &session.units)).unwrap_or_default(),
+    };
+    let Session { root, workspace, lockfile, graph, units, scope, .. } = session;
+    let mut told = undeclared(&graph, &lockfile);
+    if let Some(base) = &base {
+        told.extend(base.findings(&workspace, &lockfile));
+    }
+    let clearing = Session::clearing(workspace, &root)?;
+    let mut plan = tokio::select! {
+        plan = made(&clearing, &graph, &units, scope, &ask) => plan,
+        () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
+    };
+    plan.base = options.base.clone();
+    told.append(&mut plan.findings);
+    plan.findings = told;
+    if let Some(file) = &options.out {
+        std::fs::write(file, report::json::plan(&plan))
+            .map_err(|error| Stop::Message(format!("cannot write the plan to {}: {error}", file.display())))?;
+    }
+    match options.report.format {
+        Format::Human => output::data(&report::plan(&plan)),
+        Format::Json => output::data(&report::json::plan(&plan)),
+    }
+    Ok(status(plan.verdict(), options.detailed_exitcode))
+}
+
+/// The plan with the notes that its questions allow.
+async fn made(clearing: &Clearing, graph: &StepGraph, units: &[UnitId], scope: Scope, ask: &Ask) -> Plan {
+    let mut plan = plan::make(clearing, graph, units, scope, ask).await;
+    if ask.every_source && scope == Scope::Whole {
+        plan.findings.extend(drift::orphans(clearing, graph).await);
+        plan.findings.extend(drift::keyrings(clearing).await);
+    }
+    if scope == Scope::Whole && ask.network == Network::Online {
+        plan.findings.extend(drift::unneeded(clearing, &plan));
+    }
+    plan
+}
+
+/// Notes about pins that no manifest declares.
+fn undeclared(graph: &StepGraph, lockfile: &Lockfile) -> Vec<Finding> {
+    let pins = lockfile.pins().iter().filter(|pin| graph.find(&pin.destination, &pin.version).is_none());
+    let note = |pin: &crate::lock::Pin| {
+        let next = "`chartsync lock` drops the pin; what is published stays";
+        Finding::of(Code::Undeclared, &pin.reference(), "it is pinned, but no manifest has this version", next)
+    };
+    pins.map(note).collect()
+}
+
+/// The base revision: whole, or why it cannot be read.
+struct Base {
+    revision: String,
+    read: Result<Option<(Workspace, Lockfile)>, Problems>,
+}
+
+impl Base {
+    /// Reads a revision exactly as Git has it. One that Git does not know is an error; one that cannot be understood is not.
+    fn read(session: &Session, revision: &str) -> Result<Self, Stop> {
+        let tree = Tree::revision(&session.root, revision).map_err(Stop::message)?;
+        Ok(Self { revision: revision.to_owned(), read: read_base(&tree) })
+    }
+
+    /// The charts whose pin is new or another than at the base.
+    fn changed(&self, graph: &StepGraph, units: &[UnitId]) -> HashSet<UnitId> {
+        let same = |id: &UnitId| {
+            let unit = graph.unit(*id);
+            let Ok(Some((_, base))) = &self.read else { return false };
+            base.get(unit.destination(), &unit.version) == unit.pin()
+        };
+        units.iter().copied().filter(|id| !same(id)).collect()
+    }
+
+    fn findings(&self, workspace: &Workspace, lockfile: &Lockfile) -> Vec<Finding> {
+        let everything_is_new = |reason: String| {
+            let message = format!("{} {reason}, so everything counts as new", self.revision);
+            vec![Finding::of_run(Code::Trust, message, "review every mirror and setting as if it were new")]
+        };
+        match &self.read {
+            Ok(Some((base, pins))) => {
+                let here = trust::Trusted { workspace, lockfile };
+                trust::changes(trust::Trusted { workspace: base, lockfile: pins }, here)
+            }
+            Ok(None) => everything_is_new("has no workspace".to_owned()),
+            Err(problems) => {
+                let first = problems.iter().next().map(ToString::to_string).unwrap_or_default();
+                everything_is_new(format!("cannot be read ({first})"))
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What every command begins with: the workspace read, the lockfile parsed, the graph compiled, charts selected.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::artifact::Clearing;
+use crate::cache::Cache;
+use crate::cli::Common;
+use crate::diagnostic::Problems;
+use crate::graph::{self, Selection, StepGraph, UnitId};
+use crate::lock::Lockfile;
+use crate::plan::Scope;
+use crate::registry::Registries;
+use crate::workspace::{LOCK_FILE, Tree, Workspace, find_root};
+
+/// Why a command could not begin.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The input is wrong.
+    Problems {
+        /// Where the files are.
+        root: Option<PathBuf>,
+        /// All of it.
+        problems: Problems,
+    },
+    /// Anything else, in one sentence.
+    Message(String),
+}
+
+impl Stop {
+    pub(super) fn message(error: impl std::fmt::Display) -> Self {
+        Self::Message(error.to_string())
+    }
+}
+
+/// Whether a lockfile with conflict markers is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conflicts {
+    /// It is refused.
+    Refuse,
+    /// Both sides are taken together: only `lock` does this.
+    Unite,
+}
+
+/// A workspace, read whole.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The folder of chartsync.toml.
+    pub(super) root: PathBuf,
+    /// Settings and manifests.
+    pub(super) workspace: Workspace,
+    /// The pins.
+    pub(super) lockfile: Lockfile,
+    /// The steps.
+    pub(super) graph: StepGraph,
+    /// The selected chart versions.
+    pub(super) units: Vec<UnitId>,
+    /// Whether that is everything.
+    pub(super) scope: Scope,
+}
+
+impl Session {
+    /// Reads the workspace that the arguments name.
+    pub(super) fn open(common: &Common, conflicts: Conflicts) -> Result<Self, Stop> {
+        let root = root(common)?;
+        let (workspace, lockfile) = read(&Tree::folder(&root), conflicts)
+            .map_err(|problems| Stop::Problems { root: Some(root.clone()), problems })?;
+        let graph = graph::compile(&workspace, &lockfile);
+        graph.order().map_err(Stop::message)?;
+        let selection = Selection { charts: common.charts.clone(), only: common.only.map(Into::into) };
+        let units = graph.select(&selection).map_err(Stop::message)?;
+        let scope = if selection == Selection::default() { Scope::Whole } else { Scope::Filtered };
+        Ok(Self { root, workspace, lockfile, graph, units, scope })
+    }
+
+    /// Everything that fetching and checking needs.
+    pub(super) fn clearing(workspace: Workspace, root: &Path) -> Result<Clearing, Stop> {
+        let registries = Registries::new(root, &workspace.settings.registries).map_err(Stop::message)?;
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Stop::message("the clock stands before 1970"))?;
+        Ok(Clearing::new(workspace, registries, Cache::of_user(), now.as_secs()))
+    }
+}
+
+/// The root that the arguments name, or the one around the current folder.
+pub(super) fn root(common: &Common) -> Result<PathBuf, Stop> {
+    if let Some(root) = &common.root {
+        return std::path::absolute(root).map_err(Stop::message);
+    }
+    let here =
+        std::env::current_dir().map_err(|error| Stop::Message(format!("cannot see the current folder: {error}")))?;
+    find_root(&here).map_err(|problem| Stop::Problems { root: None, problems: problem.into() })
+}
+
+/// Workspace and lockfile of a tree; all problems of both.
+fn read(tree: &Tree, conflicts: Conflicts) -> Result<(Workspace, Lockfile), Problems> {
+    let workspace = match Workspace::read(tree) {
+        Ok(workspace) => workspace,
+        Err(mut problems) => {
+            // The lockfile's problems come in the same run.
+            let bytes = tree.read(LOCK_FILE).ok().flatten().unwrap_or_default();
+            if let Ok(text) = std::str::from_utf8(&bytes)
+                && let Err(more) = parse(Some(text), conflicts)
+            {
+                problems.extend(more);
+            }
+            return Err(problems);
+        }
+    };
+    let lockfile = parse(workspace.lockfile.as_deref(), conflicts)?;
+    Ok((workspace, lockfile))
+}
+
+/// Workspace and lockfile of the revision that changes are compared with; what is absent there is empty.
+pub(super) fn read_base(tree: &Tree) -> Result<Option<(Workspace, Lockfile)>, Problems> {
+    let Some(workspace) = Workspace::read_base(tree)? else { return Ok(None) };
+    let lockfile = parse(workspace.lockfile.as_deref(), Conflicts::Refuse)?;
+    Ok(Some((workspace, lockfile)))
+}
+
+fn parse(text: Option<&str>, conflicts: Conflicts) -> Result<Lockfile, Problems> {
+    let Some(text) = text else { return Ok(Lockfile::default()) };
+    match conflicts {
+        Conflicts::Refuse => Lockfile::parse(text, LOCK_FILE),
+        Conflicts::Unite => Lockfile::parse_conflicted(text, LOCK_FILE),
+    }
+}

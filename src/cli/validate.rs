@@ -1,0 +1,21 @@
+//! `chartsync validate`: everything that needs no network.
+
+use crate::cli::session::{Conflicts, Session, Stop};
+use crate::cli::{Common, Format, Report, output};
+use crate::report;
+
+/// Arguments of `validate`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    report: Report,
+}
+
+pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
+    let session = Session::open(common, Conflicts::Refuse)?;
+    match options.report.format {
+        Format::Human => output::data(&report::validated(&session.workspace, &session.lockfile, &session.graph)),
+        Format::Json => output::data(&report::json::validated(&session.workspace, &session.lockfile, &session.graph)),
+    }
+    Ok(0)
+}
