@@ -122,7 +122,7 @@ impl Auth {
             return format!("no credential for {} is configured: log in with `docker login {}`", self.host, self.host);
         }
         match &*self.manner() {
-            Manner::Challenged(Challenge::Bearer { realm, .. }) if !self.trusted.contains(&realm.origin()) => {
+            Manner::Challenged(Challenge::Bearer { realm, .. }) if !self.trusts(realm) => {
                 self.untrusted(realm, "its token server is another one, which got no credential")
             }
             Manner::Challenged(Challenge::Basic) if matches!(found.credential, Some(Credential::Identity(_))) => {
@@ -130,6 +130,11 @@ impl Auth {
             }
             _ => format!("the credential for {} does not allow it", self.host),
         }
+    }
+
+    /// Whether this token server may have the registry's credential.
+    fn trusts(&self, realm: &Url) -> bool {
+        self.trusted.contains(&realm.origin())
     }
 
     /// What to do about a token server that nobody vouches for.
@@ -261,7 +266,7 @@ impl Auth {
         let asked_at = Instant::now();
         let reach = self.guard.check(realm).map_err(|error| HttpError::Refused(self.untrusted(realm, &error.0)))?;
         let credential = match &self.found().await.credential {
-            Some(credential) if self.trusted.contains(&realm.origin()) => Some(credential),
+            Some(credential) if self.trusts(realm) => Some(credential),
             _ => None,
         };
         let request = token_request(realm, service, scope, credential);
@@ -437,6 +442,31 @@ mod tests {
         check("", None);
         check(&format!(r#"{{"token":"{}"}}"#, "a".repeat(100_000)), None);
         assert!(!format!("{:?}", read_token(br#"{"token":"canary"}"#, now)).contains("canary"));
+    }
+
+    #[test]
+    fn token_servers_are_trusted_by_scheme_host_and_port() {
+        let check = |base: &str, setting: Option<&str>, realm: &str, expected: bool| {
+            let named =
+                [Some(base), setting].into_iter().flatten().map(|url| Url::parse(url).unwrap().origin()).collect();
+            let (guard, limits) = (Guard { named, plain: true }, Limits::default());
+            let auth = Auth::new("a", base, guard, Client::new(limits.clone()), Credentials::default(), limits);
+            assert_eq!(auth.trusts(&realm.parse().unwrap()), expected, "{base} {realm}");
+        };
+        let setting = Some("https://auth.example:8443");
+        check("https://ghcr.io", None, "https://ghcr.io/token", true);
+        check("https://ghcr.io", None, "https://ghcr.io:443/token", true);
+        check("https://ghcr.io", None, "https://ghcr.io:8443/token", false);
+        check("https://ghcr.io", None, "http://ghcr.io/token", false);
+        check("https://ghcr.io", None, "https://ghcr.io.evil.example/token", false);
+        check("https://ghcr.io", None, "https://ghcr.io@evil.example/token", false);
+        check("https://ghcr.io", None, "https://auth.docker.io/token", false);
+        check("https://registry-1.docker.io", None, "https://auth.docker.io/token", true);
+        check("http://registry-1.docker.io", None, "https://auth.docker.io/token", false);
+        check("https://registry-1.docker.io:5000", None, "https://auth.docker.io/token", false);
+        check("https://a.example", None, "https://auth.example:8443/token", false);
+        check("https://a.example", setting, "https://auth.example:8443/token", true);
+        check("https://a.example", setting, "https://auth.example/token", false);
     }
 
     #[tokio::test]

@@ -127,13 +127,11 @@ async fn in_time<T>(
     step: impl Future<Output = reqwest::Result<T>>,
     url: &Url,
 ) -> Result<T, HttpError> {
-    match tokio::time::timeout(silence, step).await {
-        Ok(result) => result.map_err(|error| broken(&error, url)),
-        Err(_) => {
-            let detail = format!("timed out: the server was silent for {} s", silence.as_secs_f32());
-            Err(HttpError::Transport { detail, fault: Fault::Unreachable })
-        }
-    }
+    let late = |_| {
+        let detail = format!("timed out: the server was silent for {} s", silence.as_secs_f32());
+        HttpError::Transport { detail, fault: Fault::Unreachable }
+    };
+    tokio::time::timeout(silence, step).await.map_err(late)?.map_err(|error| broken(&error, url))
 }
 
 fn connect(reach: Reach, limits: &Limits) -> Connections {
