@@ -36,6 +36,14 @@ fn are(number: usize) -> &'static str {
     if number == 1 { "is" } else { "are" }
 }
 
+/// That so many declared versions have nothing to be published.
+fn stale(number: usize) -> String {
+    match number {
+        1 => "1 version lacks a pin that satisfies its manifest".to_owned(),
+        _ => format!("{number} versions lack a pin that satisfies their manifest"),
+    }
+}
+
 /// A size in bytes as it is read: exact below 1 KiB, else with one digit after the point.
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

@@ -2,7 +2,7 @@
 
 use super::finding::findings;
 use super::page::{Page, Tone, plain, strong, toned};
-use super::{are, count, signer, size};
+use super::{are, count, signer, size, stale};
 use crate::diagnostic::Severity;
 use crate::finding::Code;
 use crate::plan::{Change, Network, Plan, Row, Scope, State};
@@ -41,10 +41,9 @@ fn answer(plan: &Plan) -> (Tone, &'static str, String) {
     if withheld > 0 {
         blocking.push(format!("{} {} withheld", count(withheld, "chart"), are(withheld)));
     }
-    let stale = of(|state| *state == State::Stale);
-    if stale > 0 {
-        let have = if stale == 1 { "has" } else { "have" };
-        blocking.push(format!("{} {have} no pin that satisfies the manifest", count(stale, "version")));
+    let unpinned = of(|state| *state == State::Stale);
+    if unpinned > 0 {
+        blocking.push(stale(unpinned));
     }
     let certain = !blocking.is_empty();
     if of_run(true) > 0 {

@@ -101,7 +101,7 @@ provenance: {required: false}
     let pins = ["1.0.0", "1.1.0", "0.9.0"].map(|version| pin("hello", version, '1', None)).to_vec();
     check(pins[..2].to_vec(), "valid: 1 manifest with 2 versions, 2 pins\n");
     let told = "\
-? 1 version has no pin that satisfies its manifest; run `chartsync lock`
+? 1 version lacks a pin that satisfies its manifest; run `chartsync lock`
 i 1 pin is in no manifest; `chartsync lock` drops what nothing declares
 valid: 1 manifest with 2 versions, 2 pins
 ";
@@ -132,7 +132,7 @@ fn answers() {
     let warned = "yes, if you agree with the warnings below: nothing to do, 2 charts are published as pinned";
     check(&|plan| find(plan, 0, Code::Trust), warned);
     check(&|plan| find(plan, 0, Code::Moved), "no: 1 chart is withheld");
-    check(&|plan| find(plan, 0, Code::Stale), "no: 1 version has no pin that satisfies the manifest");
+    check(&|plan| find(plan, 0, Code::Stale), "no: 1 version lacks a pin that satisfies its manifest");
     check(&|plan| find(plan, 0, Code::Error), "cannot tell: 1 chart could not be examined");
     let both = |plan: &mut Plan| {
         find(plan, 0, Code::Drift);

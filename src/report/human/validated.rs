@@ -1,7 +1,7 @@
 //! A workspace in which nothing is wrong: what it declares.
 
-use super::count;
 use super::page::{Page, Tone, plain, toned};
+use super::{count, stale};
 use crate::graph::StepGraph;
 use crate::lock::Lockfile;
 use crate::report::json::Totals;
@@ -13,12 +13,7 @@ pub fn validated(workspace: &Workspace, lockfile: &Lockfile, graph: &StepGraph) 
     let totals = Totals::of(workspace, lockfile, graph);
     let mut page = Page::default();
     if totals.stale > 0 {
-        let have = if totals.stale == 1 { "has" } else { "have" };
-        let text = format!(
-            "{} {have} no pin that satisfies its manifest; run `chartsync lock`",
-            count(totals.stale, "version")
-        );
-        page.line(0, &[plain("? "), plain(text)]);
+        page.line(0, &[plain("? "), plain(stale(totals.stale)), plain("; run `chartsync lock`")]);
     }
     if totals.undeclared > 0 {
         let are = super::are(totals.undeclared);
