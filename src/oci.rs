@@ -177,8 +177,11 @@ impl FromStr for Repository {
 }
 
 /// `docker/library` has no host: as in Docker's grammar, one has a dot, a port or is `localhost`.
+///
+/// Hosts are the same in either case; one spelling keeps one registry from having two names.
 fn looks_like_host(host: &str) -> bool {
-    host == "localhost" || host.contains(['.', ':'])
+    let lower = !host.bytes().any(|byte| byte.is_ascii_uppercase());
+    lower && (host == "localhost" || host.contains(['.', ':']))
 }
 
 /// A tag: 1 to 128 of `[A-Za-z0-9_.-]`, not beginning with `.` or `-`.
@@ -488,6 +491,7 @@ mod tests {
             "a/b",
             "ghcr.io",
             "ghcr.io/A",
+            "GHCR.io/a",
             "ghcr.io/a:1",
             "ghcr.io/a@sha256:0",
             "https://ghcr.io/a",

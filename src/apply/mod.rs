@@ -4,6 +4,7 @@
 //! how bytes are checked and written is `artifact`'s.
 
 pub mod chain;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 
+use crate::apply::schedule::Schedule;
 use crate::artifact::Clearing;
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
@@ -21,6 +23,8 @@ use crate::settings::Signing;
 
 /// The most bytes of charts that are held at once, in KiB.
 const KIB_IN_FLIGHT: u32 = 64 << 10;
+/// How many charts are worked on together: enough to keep every host busy, few enough that each is soon done.
+const AT_ONCE: usize = 64;
 /// How old an observation of a name may be when the name is written.
 pub const FRESH: Duration = Duration::from_secs(30);
 
@@ -146,12 +150,14 @@ async fn run_chains(
     tell: &dyn Fn(Event<'_>),
 ) {
     let memory = Semaphore::new(KIB_IN_FLIGHT as usize);
-    let mut schedule = Schedule::new(graph, &outcome.plan.rows);
-    tell(Event::Planned(schedule.pending.len()));
+    let mut schedule = Schedule::new(graph, outcome.plan.rows.iter().map(|row| (row.unit, &row.state)));
+    tell(Event::Planned(schedule.left().count()));
     let index: BTreeMap<UnitId, usize> = outcome.plan.rows.iter().enumerate().map(|(at, row)| (row.unit, at)).collect();
     let mut running = FuturesUnordered::new();
     loop {
-        for id in schedule.ready() {
+        while running.len() < AT_ONCE
+            && let Some(id) = schedule.start()
+        {
             let row = outcome.plan.rows[index[&id]].clone();
             let (observed, memory) = (&observed[&id], &memory);
             running.push(async move {
@@ -162,7 +168,7 @@ async fn run_chains(
         let ended = tokio::select! {
             ended = running.next() => ended,
             () = &mut stop => {
-                outcome.interrupted = schedule.left();
+                outcome.interrupted = schedule.left().collect();
                 return;
             }
         };
@@ -182,7 +188,7 @@ async fn run_chains(
             }
         }
     }
-    for (id, cause) in schedule.skipped {
+    for (id, cause) in schedule.into_skipped() {
         let cause = graph.unit(cause).reference.clone();
         let row = &mut outcome.plan.rows[index[&id]];
         row.add(Finding::of(
@@ -191,64 +197,5 @@ async fn run_chains(
             format!("it depends on {cause}, which was not published"),
             "resolve that one, then run again",
         ));
-    }
-}
-
-/// Which chains may start: those whose dependencies are done.
-struct Schedule<'a> {
-    graph: &'a StepGraph,
-    /// Chains that have not ended, with how many they still wait for.
-    pending: BTreeMap<UnitId, usize>,
-    started: BTreeSet<UnitId>,
-    skipped: BTreeMap<UnitId, UnitId>,
-}
-
-impl<'a> Schedule<'a> {
-    fn new(graph: &'a StepGraph, rows: &[Row]) -> Self {
-        let changes = rows.iter().filter(|row| matches!(row.state, State::Change(_)));
-        let pending: BTreeSet<UnitId> = changes.map(|row| row.unit).collect();
-        let waits = |id: UnitId| graph.depends_on(id).into_iter().filter(|on| pending.contains(on)).count();
-        let pending = pending.iter().map(|id| (*id, waits(*id))).collect();
-        let mut schedule = Self { graph, pending, started: BTreeSet::new(), skipped: BTreeMap::new() };
-        for row in rows.iter().filter(|row| !matches!(row.state, State::Change(_) | State::Unchanged)) {
-            schedule.skip_after(row.unit);
-        }
-        schedule
-    }
-
-    /// The chains that may start now, each told once.
-    fn ready(&mut self) -> Vec<UnitId> {
-        let free = self.pending.iter().filter(|(id, waits)| **waits == 0 && !self.started.contains(id));
-        let ready: Vec<_> = free.map(|(id, _)| *id).collect();
-        self.started.extend(&ready);
-        ready
-    }
-
-    fn done(&mut self, id: UnitId) {
-        self.pending.remove(&id);
-        for after in self.graph.skipped_by(id) {
-            if let Some(waits) = self.pending.get_mut(&after)
-                && self.graph.depends_on(after).contains(&id)
-            {
-                *waits -= 1;
-            }
-        }
-    }
-
-    fn failed(&mut self, id: UnitId) {
-        self.pending.remove(&id);
-        self.skip_after(id);
-    }
-
-    fn skip_after(&mut self, id: UnitId) {
-        for after in self.graph.skipped_by(id) {
-            if self.pending.remove(&after).is_some() {
-                self.skipped.insert(after, id);
-            }
-        }
-    }
-
-    fn left(&self) -> BTreeSet<UnitId> {
-        self.pending.keys().copied().collect()
     }
 }

@@ -21,8 +21,13 @@ use crate::graph::Only;
 use crate::plan::Verdict;
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done, or nothing to do; 1 error; 2 changes (plan --detailed-exitcode); 3 something selected has no pin
-that satisfies its manifest; 4 a blocking finding withholds something. With several, the first of 1, 4, 3, 2.";
+Exit status:
+  0  done, or nothing to do
+  1  error
+  2  there is something to do (plan --detailed-exitcode)
+  3  something selected has no pin that satisfies its manifest
+  4  a blocking finding withholds something
+With several, the first of 1, 4, 3, 2.";
 
 /// Publish and mirror Helm charts as OCI artifacts, the way a build system builds.
 #[derive(Debug, Parser)]

@@ -276,7 +276,7 @@ impl StepGraph {
     }
 
     /// The ids of all units, in their order.
-    pub fn ids(&self) -> impl Iterator<Item = UnitId> + use<> {
+    pub fn ids(&self) -> impl Iterator<Item = UnitId> + Clone + use<> {
         self.waits.node_indices().map(UnitId::of)
     }
 
@@ -343,4 +343,4 @@ impl StepGraph {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,10 +10,10 @@ use crate::finding::{Code, Exception, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
-use crate::plan::diff::{Block, Change, Decision, Side, Upstream, decide, upstream};
+use crate::plan::diff::{Block, Change, Decision, Side, Source, Upstream, decide, upstream};
 use crate::plan::observe::{Observed, exceptions};
 use crate::plan::signers;
-use crate::settings::Acceptable;
+use crate::settings::{Accept, Acceptable};
 use crate::workspace::Workspace;
 
 /// What is to be done about one chart version.
@@ -76,6 +76,8 @@ pub struct Row {
     pub findings: Vec<Finding>,
     /// The signer's own words about itself, once its signature was verified in this run.
     pub claims: Option<String>,
+    /// The reviewed exceptions for the bytes in question.
+    pub accepted: Vec<Accept>,
 }
 
 impl Row {
@@ -133,6 +135,7 @@ fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, st
         state,
         findings: Vec::new(),
         claims: None,
+        accepted: Vec::new(),
     }
 }
 
@@ -169,6 +172,16 @@ fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Pin, observe
     if let State::Change(Change::Replace(held)) = row.state {
         row.held = Some(held);
     }
+    let moved_to = match observed.source {
+        Source::Other(now) => Some(now),
+        _ => None,
+    };
+    let in_question = [Some(pin.digest), row.held, moved_to];
+    let accepts = workspace.settings.accept.iter();
+    row.accepted = accepts
+        .filter(|accept| accept.reference == row.reference && in_question.contains(&Some(accept.digest)))
+        .cloned()
+        .collect();
     if let Some(upstream) = upstream(observed.destination, observed.source) {
         row.add(told_upstream(pin, upstream, observed));
     }

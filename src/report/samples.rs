@@ -17,7 +17,7 @@ use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
 use crate::resolve::keyrings::KeyringChange;
 use crate::resolve::{Event, Failure, Resolution};
-use crate::settings::Acceptable;
+use crate::settings::{Accept, Acceptable};
 
 /// The digest that is written with one digit.
 pub(super) fn digest(digit: char) -> Digest {
@@ -69,6 +69,7 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
         state: State::Unchanged,
         findings: Vec::new(),
         claims: None,
+        accepted: Vec::new(),
     };
     graph.ids().zip(pins).map(row).collect()
 }
@@ -157,6 +158,13 @@ impl Words<'_> {
         rows[2].add(self.failed(&pins[2]));
         rows[3].state = State::Change(Change::Replace(digest('d')));
         rows[3].held = Some(digest('d'));
+        rows[3].accepted = vec![Accept {
+            finding: Acceptable::Replace,
+            reference: rows[3].reference.clone(),
+            digest: digest('d'),
+            reason: self.message("we put it there by hand"),
+            location: Location::at("chartsync.toml", 7, 1),
+        }];
         rows[4].add(Finding::of(
             Code::Upstream,
             &pins[4].reference(),
@@ -266,6 +274,7 @@ impl Words<'_> {
             events,
             failures: vec![failure],
             kept: 12,
+            claims: BTreeMap::from([(fingerprint('A'), self.claims())]),
         }
     }
 

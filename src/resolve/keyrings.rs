@@ -11,7 +11,7 @@ use crate::graph::StepGraph;
 use crate::http;
 use crate::lock::{Lockfile, Pin};
 use crate::oci::Digest;
-use crate::provenance::{KeyChanges, Keyring};
+use crate::provenance::{Fingerprint, KeyChanges, Keyring};
 use crate::resolve::{Event, Order};
 use crate::work;
 use crate::workspace::{KeyringSource, Mirror};
@@ -117,6 +117,13 @@ fn change(before: Option<&Keyring>, now: &Keyring) -> Option<KeyringChange> {
         None => KeyChanges { added: now.keys().to_vec(), ..KeyChanges::default() },
     };
     Some(KeyringChange { digest: now.digest(), first: before.is_none(), keys })
+}
+
+/// What the keys of these keyrings say about themselves.
+pub(super) fn claims(chosen: &BTreeMap<usize, Chosen>) -> BTreeMap<Fingerprint, String> {
+    let keyrings = chosen.values().filter_map(|chosen| chosen.keyring.as_ref().ok()?.as_ref());
+    let keys = keyrings.flat_map(|keyring| keyring.keys());
+    keys.filter_map(|key| Some((key.fingerprint.clone(), key.user_ids.first()?.clone()))).collect()
 }
 
 /// The fetched keyrings that a pin names, to be committed.

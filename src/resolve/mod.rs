@@ -18,6 +18,7 @@ use crate::finding::Exception;
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Lockfile, Pin, Unsatisfied};
 use crate::oci::{Digest, Reference, Repository};
+use crate::provenance::Fingerprint;
 use crate::registry::RegistryError;
 use crate::resolve::keyrings::{Chosen, KeyringChange};
 use crate::workspace::Mirror;
@@ -101,6 +102,8 @@ pub struct Resolution {
     pub failures: Vec<Failure>,
     /// How many pins are as they were.
     pub kept: usize,
+    /// What the keys in question say about themselves.
+    pub claims: BTreeMap<Fingerprint, String>,
 }
 
 /// Resolves what has no satisfying pin, and what was asked for anew.
@@ -120,6 +123,7 @@ pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile
         events: keyrings::events(clearing, &keyrings),
         failures: Vec::new(),
         kept: 0,
+        claims: keyrings::claims(&keyrings),
     };
     let mut pins = Vec::new();
     let mut carried = BTreeSet::new();

@@ -70,7 +70,7 @@ impl Sample {
 const FIRST: UnitId = UnitId(0);
 
 /// Unsigned charts `registry.example/charts/<name>` of version 1.0.0, each with what it depends on.
-fn charts(names: &[&str], dependencies: &[(&str, &str)], edge: Edge) -> StepGraph {
+pub(crate) fn charts(names: &[&str], dependencies: &[(&str, &str)], edge: Edge) -> StepGraph {
     let mut builder = Builder::new(vec![Demands::new(true, &[])]);
     let at = |name: &str| names.iter().position(|other| *other == name).unwrap();
     let units = names.iter().map(|name| Sample::new(&format!("registry.example/charts/{name}"), "1.0.0").unit());

@@ -22,6 +22,7 @@ pub use validated::validated;
 pub use why::{Why, why};
 
 use crate::lock::Signer;
+use crate::settings::Accept;
 
 /// The most characters that are shown of what a signer says about itself.
 const CLAIMS: usize = 300;
@@ -68,6 +69,13 @@ fn signer(signer: &Signer, claims: Option<&str>) -> String {
         }
         (Signer::Pgp(fingerprint), None) => fingerprint.to_string(),
         (Signer::None, _) => "none, it has no provenance".to_owned(),
+    }
+}
+
+/// The reviewed exceptions that a chart rests on, each with its reason.
+fn accepted(page: &mut page::Page, accepted: &[Accept]) {
+    for accept in accepted {
+        page.line(4, &[page::faint(format!("accepted {}: ", accept.finding)), page::plain(accept.reason.clone())]);
     }
 }
 

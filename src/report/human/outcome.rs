@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::finding::findings;
 use super::page::{Page, Tone, faint, plain, strong, toned};
-use super::{count, signed};
+use super::{accepted, count, signed};
 use crate::apply::Outcome;
 use crate::graph::UnitId;
 use crate::lock::Signer;
@@ -47,6 +47,7 @@ fn done(page: &mut Page, row: &Row, change: Change) {
     }
     let verified = if pin.signer == Signer::None { "verified as pinned, " } else { "verified, " };
     page.line(4, &[faint(verified), plain(signed(&pin.signer, row.claims.as_deref()))]);
+    accepted(page, &row.accepted);
 }
 
 fn unchanged(page: &mut Page, rows: &[Row]) {

@@ -2,7 +2,7 @@
 
 use super::finding::findings;
 use super::page::{Page, Tone, plain, strong, toned};
-use super::{are, count, signer, size, stale};
+use super::{accepted, are, count, signer, size, stale};
 use crate::diagnostic::Severity;
 use crate::finding::Code;
 use crate::plan::{Change, Network, Plan, Row, Scope, State};
@@ -112,6 +112,7 @@ fn changed(page: &mut Page, row: &Row, change: Change) {
         page.field(4, FIELD, "from", &row.source.to_string());
     }
     page.field(4, FIELD, "to", &row.reference.to_string());
+    accepted(page, &row.accepted);
 }
 
 fn summary(plan: &Plan) -> String {

@@ -1,10 +1,12 @@
 //! What `lock` did: pins made, replaced, carried and dropped, keyrings that changed, and what could not be pinned.
 
+use std::collections::BTreeMap;
+
 use super::finding::reason;
 use super::page::{Page, Tone, faint, plain, strong, toned};
 use super::signed;
-use crate::lock::Pin;
-use crate::provenance::KeyChanges;
+use crate::lock::{Pin, Signer};
+use crate::provenance::{Fingerprint, KeyChanges};
 use crate::resolve::keyrings::KeyringChange;
 use crate::resolve::{Event, Failure, Resolution};
 use crate::workspace::LOCK_FILE;
@@ -14,7 +16,7 @@ use crate::workspace::LOCK_FILE;
 pub fn resolution(resolution: &Resolution, written: bool) -> String {
     let mut page = Page::default();
     for told in &resolution.events {
-        event(&mut page, told);
+        event(&mut page, told, &resolution.claims);
     }
     for failure in &resolution.failures {
         page.gap();
@@ -26,11 +28,11 @@ pub fn resolution(resolution: &Resolution, written: bool) -> String {
     page.finish()
 }
 
-fn event(page: &mut Page, event: &Event) {
+fn event(page: &mut Page, event: &Event, claims: &Claims) {
     match event {
-        Event::Pinned(pin) => pinned(page, "+ pinned", pin),
-        Event::Repinned { old, new } => repinned(page, old, new),
-        Event::Reverified(pin) => pinned(page, "= verified again", pin),
+        Event::Pinned(pin) => pinned(page, "+ pinned", pin, claims),
+        Event::Repinned { old, new } => repinned(page, old, new, claims),
+        Event::Reverified(pin) => pinned(page, "= verified again", pin, claims),
         Event::Resourced(pin) => {
             head(page, "= source renamed", pin);
             page.line(4, &[plain(format!("{} has the pinned {}", pin.source_reference(), pin.digest))]);
@@ -47,18 +49,29 @@ fn event(page: &mut Page, event: &Event) {
     }
 }
 
+type Claims = BTreeMap<Fingerprint, String>;
+
+/// Who signed, with what the key says about itself.
+fn by(pin: &Pin, claims: &Claims) -> String {
+    let claims = match &pin.signer {
+        Signer::Pgp(fingerprint) => claims.get(fingerprint),
+        Signer::None => None,
+    };
+    signed(&pin.signer, claims.map(String::as_str))
+}
+
 fn head(page: &mut Page, word: &str, pin: &Pin) {
     page.line(0, &[toned(Tone::Good, word), plain("  "), strong(format!("{} {}", pin.name, pin.version))]);
 }
 
-fn pinned(page: &mut Page, word: &str, pin: &Pin) {
+fn pinned(page: &mut Page, word: &str, pin: &Pin, claims: &Claims) {
     head(page, word, pin);
     page.line(4, &[plain(pin.digest.to_string())]);
-    page.line(4, &[plain(signed(&pin.signer, None))]);
+    page.line(4, &[plain(by(pin, claims))]);
 }
 
 /// Old and new, one below the other, in the same columns.
-fn repinned(page: &mut Page, old: &Pin, new: &Pin) {
+fn repinned(page: &mut Page, old: &Pin, new: &Pin, claims: &Claims) {
     page.line(
         0,
         &[toned(Tone::Warning, "+ pinned anew"), plain("  "), strong(format!("{} {}", new.name, new.version))],
@@ -67,11 +80,11 @@ fn repinned(page: &mut Page, old: &Pin, new: &Pin) {
         page.line(4, &[faint(format!("{word} ")), plain(pin.digest.to_string())]);
     }
     if old.signer == new.signer {
-        page.line(4, &[plain(signed(&new.signer, None)), faint(", as before")]);
+        page.line(4, &[plain(by(new, claims)), faint(", as before")]);
         return;
     }
     for (word, pin) in [("was", old), ("now", new)] {
-        page.line(4, &[faint(format!("{word} ")), toned(Tone::Warning, signed(&pin.signer, None))]);
+        page.line(4, &[faint(format!("{word} ")), toned(Tone::Warning, by(pin, claims))]);
     }
 }
 

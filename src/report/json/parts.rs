@@ -7,6 +7,7 @@ use crate::finding::{Exception, Finding};
 use crate::lock::Pin;
 use crate::plan::{Change, Row, Verdict};
 use crate::provenance::KeySummary;
+use crate::settings::Accept;
 
 /// Where in the workspace. Line and column count from 1.
 #[derive(Serialize)]
@@ -129,6 +130,20 @@ impl From<&Pin> for WirePin {
     }
 }
 
+/// A reviewed exception.
+#[derive(Serialize)]
+struct WireAccept {
+    finding: &'static str,
+    digest: String,
+    reason: String,
+}
+
+impl From<&Accept> for WireAccept {
+    fn from(accept: &Accept) -> Self {
+        Self { finding: accept.finding.as_str(), digest: accept.digest.to_string(), reason: accept.reason.clone() }
+    }
+}
+
 /// One chart version of a plan or an outcome.
 #[derive(Serialize)]
 pub(super) struct WireRow {
@@ -141,6 +156,7 @@ pub(super) struct WireRow {
     held: Option<String>,
     pin: Option<WirePin>,
     claims: Option<String>,
+    accepted: Vec<WireAccept>,
     findings: Vec<WireFinding>,
 }
 
@@ -155,6 +171,7 @@ impl From<&Row> for WireRow {
             held: row.held.as_ref().map(ToString::to_string),
             pin: row.pin.as_ref().map(Into::into),
             claims: row.claims.clone(),
+            accepted: row.accepted.iter().map(Into::into).collect(),
             findings: findings(&row.findings),
         }
     }
