@@ -7,6 +7,15 @@
 #[macro_use]
 mod support;
 
+mod crash;
+mod faults;
+mod findings;
+mod interop;
 mod layering;
+mod layouts;
+mod quickstart;
+mod refusals;
 mod registry;
 mod rig;
+mod trust;
+mod wire;

@@ -44,7 +44,7 @@ fn distribution_asks_for_a_password() {
     let (registry, desk) = (Registry::distribution(Auth::Basic), Desk::new());
     let reference = registry.repository("rig/web:1.0.4");
     desk.run(Tool::Crane, &format!("digest {reference}")).refused().says("UNAUTHORIZED");
-    desk.log_in(&registry.host());
+    desk.log_in(&[registry.host()]);
     round_trip(&registry, &desk);
     assert!(desk.digest(&reference).starts_with("sha256:"));
 }
@@ -53,7 +53,7 @@ fn distribution_asks_for_a_password() {
 fn distribution_asks_for_signed_tokens() {
     needs!(Tool::Distribution, Tool::Helm4, Tool::Helm3, Tool::Oras, Tool::Crane);
     let (registry, desk) = (Registry::distribution(Auth::Token), Desk::new());
-    desk.log_in(&registry.host());
+    desk.log_in(&[registry.host()]);
     round_trip(&registry, &desk);
     let counts = registry.front().take_counts();
     assert!(counts.iter().any(|(what, times)| what == "GET token" && *times > 0), "{counts:?}");

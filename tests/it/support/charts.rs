@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::pgp::Key;
@@ -37,7 +37,7 @@ impl Package {
         let provenance = fs::read_to_string(self.provenance()).unwrap();
         let (_, text) = provenance.split_once("\n\n").unwrap();
         let (text, _) = text.split_once("\n-----BEGIN PGP SIGNATURE-----").unwrap();
-        fs::write(self.provenance(), key.clear_sign_in_the_past(text)).unwrap();
+        fs::write(self.provenance(), key.clear_sign(text)).unwrap();
     }
 }
 
@@ -65,10 +65,10 @@ impl Desk {
         path
     }
 
-    /// Stores the credentials of this registry where Docker's and Helm's clients look.
-    pub(crate) fn log_in(&self, host: &str) {
-        self.write("home/.docker/config.json", docker_config(host));
-        self.write("home/.config/helm/registry/config.json", docker_config(host));
+    /// Stores the account of these registries where Docker's and Helm's clients look.
+    pub(crate) fn log_in(&self, hosts: &[String]) {
+        self.write("home/.docker/config.json", docker_config(hosts));
+        self.write("home/.config/helm/registry/config.json", docker_config(hosts));
     }
 
     /// A command of this desk.
@@ -167,11 +167,13 @@ impl Desk {
     }
 }
 
-/// A Docker configuration that knows this registry's account.
-pub(crate) fn docker_config(host: &str) -> String {
+/// A Docker configuration that knows the account of these registries.
+pub(crate) fn docker_config(hosts: &[String]) -> String {
     use base64::Engine as _;
     let auth = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{PASSWORD}"));
-    serde_json::json!({"auths": {host: {"auth": auth}}}).to_string()
+    let auths: serde_json::Map<String, Value> =
+        hosts.iter().map(|host| (host.clone(), json!({"auth": auth}))).collect();
+    json!({"auths": auths}).to_string()
 }
 
 /// Digests of an image manifest's config and layers, in its order.

@@ -4,8 +4,10 @@
 pub(crate) mod tools;
 pub(crate) mod charts;
 pub(crate) mod front;
+pub(crate) mod images;
 pub(crate) mod pgp;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod tls;
 pub(crate) mod token;
+pub(crate) mod workspace;

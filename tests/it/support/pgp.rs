@@ -57,7 +57,7 @@ impl Key {
     }
 
     /// `text` clear-signed as Helm does it, eighteen months ago: after [`Key::expired`] was made and before it expired.
-    pub(crate) fn clear_sign_in_the_past(&self, text: &str) -> String {
+    pub(crate) fn clear_sign(&self, text: &str) -> String {
         let policy = StandardPolicy::new();
         let then = SystemTime::now() - YEAR - YEAR / 2;
         let key = self.cert.keys().secret().with_policy(&policy, then).for_signing().next().unwrap().key().clone();

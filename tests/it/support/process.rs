@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Long enough for the slowest program on a loaded machine; reached only by one that hangs.
-const DEADLINE: Duration = Duration::from_mins(2);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
 /// A command with an environment of its own: nothing of the caller's gets in but what is set here.
 pub(crate) fn hermetic(program: impl AsRef<OsStr>, home: &Path) -> Command {
@@ -90,10 +90,23 @@ impl fmt::Display for Ran {
 /// Runs a program to its end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Ran {
-    let line =
-        format!("{command:?}").split_once(" PATH=").map_or_else(|| format!("{command:?}"), |(_, tail)| tail.to_owned());
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
+    spawn(command).wait()
+}
+
+/// A program that ends by itself, or after a signal.
+pub(crate) struct Running {
+    line: String,
+    pid: u32,
+    finished: Receiver<io::Result<(ExitStatus, [Vec<u8>; 2])>>,
+}
+
+/// Starts a program and reads what it writes.
+#[track_caller]
+pub(crate) fn spawn(command: &mut Command) -> Running {
+    let line = format!("{command:?}");
+    let line = line.split_once(" TZ=\"UTC\" ").map_or(line.clone(), |(_, command)| command.to_owned());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{line}: {error}"));
     let pid = child.id();
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (done, finished) = mpsc::channel();
@@ -105,13 +118,30 @@ pub(crate) fn run(command: &mut Command) -> Ran {
         let mut bytes = Vec::new();
         let read = out.read_to_end(&mut bytes);
         let errors = errors.join().unwrap();
-        let _ = done.send((child.wait(), read.map(|_| bytes), errors));
+        let ended = child.wait();
+        // The test may have given up on it.
+        let _ = done.send((|| Ok((ended?, [read.map(|_| bytes)?, errors?])))());
     });
-    let Ok((status, stdout, stderr)) = finished.recv_timeout(DEADLINE) else {
-        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        panic!("{line}: still running after {DEADLINE:?}");
-    };
-    Ran { command: line, status: status.unwrap(), stdout: stdout.unwrap(), stderr: stderr.unwrap() }
+    Running { line, pid, finished }
+}
+
+impl Running {
+    /// Sends a signal: `INT`, `TERM`, `KILL`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status();
+        assert!(sent.unwrap().success(), "kill -{name} {}", self.pid);
+    }
+
+    /// Waits for its end; one that hangs is killed and fails the test.
+    #[track_caller]
+    pub(crate) fn wait(self) -> Ran {
+        let Ok(ended) = self.finished.recv_timeout(DEADLINE) else {
+            self.signal("KILL");
+            panic!("{}: still running after {DEADLINE:?}", self.line);
+        };
+        let (status, [stdout, stderr]) = ended.unwrap();
+        Ran { command: self.line, status, stdout, stderr }
+    }
 }
 
 /// A program that serves until it is dropped.

@@ -1,0 +1,78 @@
+//! The README's walk through `examples/quickstart`, in a copy of it.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::support::process::{Ran, hermetic, run};
+
+/// A copy of the example as a fresh clone has it.
+struct Quickstart(TempDir);
+
+impl Quickstart {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
+        copy(&example, &dir.path().join("quickstart"), &example.join("registry/published"));
+        Self(dir)
+    }
+
+    #[track_caller]
+    fn run(&self, words: &str) -> Ran {
+        let mut command = hermetic(env!("CARGO_BIN_EXE_chartsync"), &self.0.path().join("home"));
+        run(command.current_dir(self.0.path()).args(words.split_whitespace()).args(["--root", "quickstart"]))
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.0.path().join("quickstart").join(file)).unwrap()
+    }
+}
+
+fn copy(from: &Path, to: &Path, except: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() && path != except {
+            copy(&path, &to, except);
+        } else if path.is_file() {
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn apply_publishes_everything_and_a_second_one_does_nothing() {
+    let quickstart = Quickstart::new();
+    let applied = quickstart.run("apply").ok();
+    for chart in ["edge-proxy", "metrics-store", "mail-relay", "status-page"] {
+        assert!(applied.said().contains(chart), "{chart}: {applied}");
+    }
+    quickstart.run("verify").ok();
+    quickstart.run("plan --detailed-exitcode").ok();
+    quickstart.run("apply").ok();
+}
+
+#[test]
+fn the_committed_lockfile_is_what_lock_writes() {
+    let quickstart = Quickstart::new();
+    let committed = quickstart.read("mirrors.lock");
+    quickstart.run("lock").ok();
+    assert_eq!(quickstart.read("mirrors.lock"), committed);
+    fs::remove_file(quickstart.0.path().join("quickstart/mirrors.lock")).unwrap();
+    quickstart.run("lock").ok();
+    assert_eq!(quickstart.read("mirrors.lock"), committed);
+}
+
+#[test]
+fn a_moved_upstream_tag_withholds_that_chart_only() {
+    let quickstart = Quickstart::new();
+    let root = quickstart.0.path().join("quickstart");
+    fs::copy(root.join("moved/index.json"), root.join("registry/upstream/charts/edge-proxy/index.json")).unwrap();
+    quickstart.run("plan").exits(4).says("moved").says("1.5.0");
+    quickstart.run("apply").exits(4).says("moved");
+    let index = quickstart.read("registry/published/platform/edge-proxy/index.json");
+    assert!(index.contains("1.4.0") && !index.contains("1.5.0"), "{index}");
+    assert!(root.join("registry/published/platform/metrics-store/index.json").exists());
+}

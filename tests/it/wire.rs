@@ -1,0 +1,132 @@
+//! Requests, counted on the wire against distribution. Exact: one more is a regression, one less a better README.
+
+use crate::support::charts::Desk;
+use crate::support::images::Image;
+use crate::support::pgp::Key;
+use crate::support::registry::{Auth, Registry};
+use crate::support::tools::Tool;
+use crate::support::workspace::Workspace;
+
+/// Charts, each in a repository of its own, so that a token serves one repository.
+const CHARTS: [&str; 3] = ["api", "web", "worker"];
+const VERSIONS: [&str; 2] = ["1.0.0", "1.1.0"];
+/// Config, archive and provenance.
+const BLOBS: usize = 3;
+
+struct Wire {
+    source: Registry,
+    destination: Registry,
+    workspace: Workspace,
+}
+
+impl Wire {
+    /// Registries with charts that are pinned and not yet published.
+    fn new(auth: Auth) -> Self {
+        let (source, destination, desk) = (Registry::distribution(auth), Registry::distribution(auth), Desk::new());
+        let hosts = [source.host(), destination.host()];
+        let workspace = Workspace::new(&destination.repository("charts")).plain_http(&hosts[0]).plain_http(&hosts[1]);
+        if auth != Auth::None {
+            desk.log_in(&hosts);
+            workspace.log_in(&hosts);
+        }
+        let key = Key::new("Releases <releases@example.org>");
+        for chart in CHARTS {
+            for version in VERSIONS {
+                desk.publish(Tool::Helm4, &source.repository("upstream"), chart, version, Some(&key));
+            }
+            let (from, to) = (format!("upstream/{chart}"), format!("charts/{chart}"));
+            let trust = workspace.signed_by(&key);
+            workspace.mirror(chart, &source.repository(&from), &destination.repository(&to), &VERSIONS, &trust);
+        }
+        workspace.run("lock").ok();
+        Self { source, destination, workspace }
+    }
+
+    /// Asserts what `chartsync <words>` asks of source and destination, told as in [`label`](crate::support::front::label).
+    #[track_caller]
+    fn check(&self, words: &str, source: &[(&str, usize)], destination: &[(&str, usize)]) {
+        self.source.front().take();
+        self.destination.front().take();
+        let ran = self.workspace.run(words).ok();
+        let counts = [self.source.front().take_counts(), self.destination.front().take_counts()];
+        let expect = |side: &[(&str, usize)]| -> Vec<(String, usize)> {
+            let mut side: Vec<_> =
+                side.iter().filter(|(_, times)| *times > 0).map(|(what, times)| ((*what).to_owned(), *times)).collect();
+            side.sort();
+            side
+        };
+        assert_eq!(counts, [expect(source), expect(destination)], "{words}\n{ran}");
+    }
+}
+
+/// Per chart: HEAD there, HEAD here, GET the image manifest, GET each blob, POST and PUT each, PUT the tag, GET it back.
+/// Beyond that, one challenge per registry that wants or gets credentials, and one token per repository and side.
+fn check_costs(auth: Auth) {
+    let wire = Wire::new(auth);
+    let n = CHARTS.len() * VERSIONS.len();
+    let authorization = [
+        ("GET base", usize::from(auth != Auth::None)),
+        ("GET token", if auth == Auth::Token { CHARTS.len() } else { 0 }),
+    ];
+    let with = |requests: &[(&'static str, usize)]| [&authorization, requests].concat();
+    let read = with(&[("HEAD tag", n), ("GET manifest", n), ("GET blob", BLOBS * n)]);
+    let write =
+        with(&[("HEAD tag", n), ("POST upload", BLOBS * n), ("PUT upload", BLOBS * n), ("PUT tag", n), ("GET tag", n)]);
+
+    // What lock fetched is cached: only the tags are asked for.
+    wire.check("plan", &with(&[("HEAD tag", n)]), &with(&[("HEAD tag", n)]));
+    // As in a fresh checkout on another machine.
+    wire.workspace.forget_cache();
+    wire.check("apply", &read, &write);
+    // Nothing to do: the destination is asked once a chart, the source not at all.
+    wire.check("apply", &[], &with(&[("HEAD tag", n)]));
+    wire.check("plan", &[], &with(&[("HEAD tag", n)]));
+}
+
+#[test]
+fn requests_without_credentials() {
+    needs!(Tool::Distribution, Tool::Helm4);
+    check_costs(Auth::None);
+}
+
+#[test]
+fn requests_with_a_password() {
+    needs!(Tool::Distribution, Tool::Helm4);
+    check_costs(Auth::Basic);
+}
+
+#[test]
+fn requests_with_tokens() {
+    needs!(Tool::Distribution, Tool::Helm4);
+    check_costs(Auth::Token);
+}
+
+/// Another image of the same blobs lies in the repository. Nobody asks for blobs before uploading them, so it costs what any
+/// publish does.
+#[test]
+fn requests_when_every_blob_is_already_there() {
+    needs!(Tool::Distribution, Tool::Oras);
+    let (source, destination, desk) =
+        (Registry::distribution(Auth::None), Registry::distribution(Auth::None), Desk::new());
+    let key = Key::new("Releases <releases@example.org>");
+    let image = Image::chart("web", "1.0.0", "", Some(&key));
+    let (from, to) = (source.repository("upstream/web"), destination.repository("charts/web"));
+    let layout = desk.path("layout");
+    image.put(&layout, "1.0.0");
+    image.annotated("elsewhere").put(&layout, "elsewhere");
+    let copy = |tag: &str, to: &str| {
+        let words = format!("cp --from-oci-layout {}:{tag} --to-plain-http {to}:{tag}", layout.display());
+        desk.run(Tool::Oras, &words).ok();
+    };
+    copy("1.0.0", &from);
+    copy("elsewhere", &to);
+    let workspace =
+        Workspace::new(&destination.repository("charts")).plain_http(&source.host()).plain_http(&destination.host());
+    workspace.mirror("web", &from, &to, &["1.0.0"], &workspace.signed_by(&key));
+    workspace.run("lock").ok();
+    workspace.forget_cache();
+    let wire = Wire { source, destination, workspace };
+    let source = [("HEAD tag", 1), ("GET manifest", 1), ("GET blob", BLOBS)];
+    let uploads = [("POST upload", BLOBS), ("PUT upload", BLOBS)];
+    wire.check("apply", &source, &[&[("HEAD tag", 1), ("PUT tag", 1), ("GET tag", 1)], &uploads[..]].concat());
+}
