@@ -27,6 +27,8 @@ pub enum Code {
     SignatureUnknown,
     /// More changes than `max-changes`.
     TooManyChanges,
+    /// The saved plan rests on something that moved since.
+    StalePlan,
     /// What it depends on was not published.
     Skipped,
     /// The destination does not hold it.
@@ -64,6 +66,7 @@ impl Code {
             Self::Drift => "drift",
             Self::SignatureUnknown => "signature-unknown",
             Self::TooManyChanges => "too-many-changes",
+            Self::StalePlan => "stale-plan",
             Self::Skipped => "skipped",
             Self::Missing => "missing",
             Self::Error => "error",
@@ -89,6 +92,7 @@ impl Code {
             | Self::ExpiredKey
             | Self::SignatureUnknown
             | Self::TooManyChanges
+            | Self::StalePlan
             | Self::Skipped
             | Self::Missing => '!',
             Self::Drift => 'x',
@@ -114,6 +118,7 @@ impl Code {
             | Self::Drift
             | Self::SignatureUnknown
             | Self::TooManyChanges
+            | Self::StalePlan
             | Self::Skipped
             | Self::Missing
             | Self::Error

@@ -17,7 +17,8 @@ use crate::apply::schedule::Schedule;
 use crate::artifact::Clearing;
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
-use crate::oci::Reference;
+use crate::oci::{Digest, Reference};
+use crate::plan::saved::Basis;
 use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
 use crate::settings::Signing;
 
@@ -28,13 +29,28 @@ const AT_ONCE: usize = 64;
 /// How old an observation of a name may be when the name is written.
 pub const FRESH: Duration = Duration::from_secs(30);
 
-/// What one run may do.
+/// What was asked of `apply`.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Order<'a> {
+    /// The chart versions to look at.
+    pub units: &'a [UnitId],
+    /// Whether that is everything.
+    pub scope: Scope,
     /// `--allow-changes`, else the settings' `max-changes`.
     pub max_changes: usize,
     /// How old an observation of a name may be when the name is written.
     pub fresh: Duration,
+    /// A reviewed plan that must still hold.
+    pub saved: Option<Saved<'a>>,
+}
+
+/// A reviewed plan that must still hold, and the workspace's files as they are now.
+#[derive(Debug, Clone, Copy)]
+pub struct Saved<'a> {
+    /// What the plan rests on.
+    pub plan: &'a Basis,
+    /// The files and the digests of their bytes.
+    pub inputs: &'a BTreeMap<String, Digest>,
 }
 
 /// What happens while it happens: for progress, in no promised order.
@@ -74,35 +90,47 @@ impl Outcome {
 pub async fn apply(
     clearing: &Clearing,
     graph: &StepGraph,
-    units: &[UnitId],
-    scope: Scope,
-    limits: Limits,
+    order: &Order<'_>,
     stop: impl Future<Output = ()>,
     tell: &dyn Fn(Event<'_>),
 ) -> Outcome {
     tokio::pin!(stop);
-    let mut outcome = Outcome { plan: empty(scope), done: BTreeMap::new(), interrupted: BTreeSet::new() };
+    let mut outcome = Outcome { plan: empty(order.scope), done: BTreeMap::new(), interrupted: BTreeSet::new() };
     let settings = &clearing.workspace.settings;
     let ask = Ask { rights: Rights::Write, ..Ask::default() };
     let observed = tokio::select! {
-        observed = plan::observe::observe(graph, units, settings, &clearing.registries, &ask) => observed,
+        observed = plan::observe::observe(graph, order.units, settings, &clearing.registries, &ask) => observed,
         () = &mut stop => {
-            outcome.interrupted = units.iter().copied().collect();
+            outcome.interrupted = order.units.iter().copied().collect();
             return outcome;
         }
     };
-    outcome.plan.rows = plan::rows::rows(&clearing.workspace, graph, units, &observed);
+    outcome.plan.rows = plan::rows::rows(&clearing.workspace, graph, order.units, &observed);
     refuse_unseen(&mut outcome.plan.rows);
-    if let Some(finding) = refuses_whole_run(clearing, &outcome.plan, limits) {
+    if let Some(saved) = order.saved {
+        let now = Basis::new(saved.inputs, &outcome.plan.rows);
+        outcome.plan.findings = saved.plan.moved(&now);
+        if !outcome.plan.findings.is_empty() {
+            return outcome;
+        }
+    }
+    if let Some(finding) = refuses_whole_run(clearing, &outcome.plan, order) {
         outcome.plan.findings.push(finding);
         return outcome;
     }
-    run_chains(clearing, graph, &observed, limits, &mut outcome, stop, tell).await;
+    run_chains(clearing, graph, &observed, order, &mut outcome, stop, tell).await;
     outcome
 }
 
 fn empty(scope: Scope) -> Plan {
-    Plan { rows: Vec::new(), findings: Vec::new(), scope, network: Network::Online, base: None }
+    Plan {
+        rows: Vec::new(),
+        findings: Vec::new(),
+        scope,
+        network: Network::Online,
+        base: None,
+        inputs: BTreeMap::new(),
+    }
 }
 
 /// What is a note in a plan is an error where something should be published.
@@ -120,12 +148,12 @@ fn refuse_unseen(rows: &mut [Row]) {
 }
 
 /// The two things that stop a whole run before its first write.
-fn refuses_whole_run(clearing: &Clearing, plan: &Plan, limits: Limits) -> Option<Finding> {
+fn refuses_whole_run(clearing: &Clearing, plan: &Plan, order: &Order<'_>) -> Option<Finding> {
     let changes = plan.changes().count();
-    if changes > limits.max_changes {
+    if changes > order.max_changes {
         return Some(Finding::of_run(
             Code::TooManyChanges,
-            format!("{changes} charts would change, more than the {} that are allowed at once", limits.max_changes),
+            format!("{changes} charts would change, more than the {} that are allowed at once", order.max_changes),
             format!("look at `chartsync plan`; if it is right run `chartsync apply --allow-changes {changes}`"),
         ));
     }
@@ -144,7 +172,7 @@ async fn run_chains(
     clearing: &Clearing,
     graph: &StepGraph,
     observed: &BTreeMap<UnitId, Observed>,
-    limits: Limits,
+    order: &Order<'_>,
     outcome: &mut Outcome,
     mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     tell: &dyn Fn(Event<'_>),
@@ -161,7 +189,7 @@ async fn run_chains(
             let row = outcome.plan.rows[index[&id]].clone();
             let (observed, memory) = (&observed[&id], &memory);
             running.push(async move {
-                let done = chain::run(clearing, graph, &row, observed, limits.fresh, memory, tell).await;
+                let done = chain::run(clearing, graph, &row, observed, order.fresh, memory, tell).await;
                 (id, done)
             });
         }

@@ -128,6 +128,22 @@ async fn audit_pin(clearing: &Clearing, unit: &Unit, pin: &Pin, depth: Depth) ->
             let claims = cleared.verdict().and_then(|verdict| verdict.claims.clone());
             Audit { claims, ..row(unit, Some(pin), Audited::Holds, None) }
         }
+        Err(ClearError::Registry(error @ RegistryError::NotFound { .. })) => {
+            let message = format!("its image manifest is there, but not all of its blobs: {error}");
+            let next = "the registry lost content: delete the tag there, then run `chartsync apply`";
+            let finding = Finding::of(Code::Missing, reference, message, next);
+            row(unit, Some(pin), Audited::Missing, Some(finding))
+        }
+        Err(ClearError::Registry(error @ RegistryError::Integrity { .. })) => {
+            let message = format!("the destination serves other bytes than its digests say: {error}");
+            let finding = Finding::of(
+                Code::PinMismatch,
+                reference,
+                message,
+                "the registry is damaged or lies: tell whoever runs it",
+            );
+            row(unit, Some(pin), Audited::Wrong, Some(finding))
+        }
         Err(ClearError::Registry(error)) => unreadable(unit, pin, &error),
         Err(error) => {
             let next = "find out what changed: the pin, the keyring, or who signed it";

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::artifact::Clearing;
-use crate::cli::session::{Conflicts, Session, Stop, read_base};
+use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
 use crate::cli::{Common, Format, Report, interrupted, output, status};
 use crate::diagnostic::Problems;
 use crate::finding::{Code, Finding};
@@ -50,12 +50,14 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     if let Some(base) = &base {
         told.extend(base.findings(&workspace, &lockfile));
     }
+    let inputs = session::inputs(&root, &workspace)?;
     let clearing = Session::clearing(workspace, &root)?;
     let mut plan = tokio::select! {
         plan = made(&clearing, &graph, &units, scope, &ask) => plan,
         () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
     };
     plan.base = options.base.clone();
+    plan.inputs = inputs;
     told.append(&mut plan.findings);
     plan.findings = told;
     if let Some(file) = &options.out {

@@ -1,5 +1,6 @@
 //! What every command begins with: the workspace read, the lockfile parsed, the graph compiled, charts selected.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use crate::cli::Common;
 use crate::diagnostic::Problems;
 use crate::graph::{self, Selection, StepGraph, UnitId};
 use crate::lock::Lockfile;
+use crate::oci::Digest;
 use crate::plan::Scope;
 use crate::registry::Registries;
 use crate::workspace::{LOCK_FILE, Tree, Workspace, find_root};
@@ -124,4 +126,9 @@ fn parse(text: Option<&str>, conflicts: Conflicts) -> Result<Lockfile, Problems>
         Conflicts::Refuse => Lockfile::parse(text, LOCK_FILE),
         Conflicts::Unite => Lockfile::parse_conflicted(text, LOCK_FILE),
     }
+}
+
+/// The workspace's files with the digests of their bytes.
+pub(super) fn inputs(root: &Path, workspace: &Workspace) -> Result<BTreeMap<String, Digest>, Stop> {
+    workspace.inputs(&Tree::folder(root)).map_err(Stop::message)
 }

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod drift;
 pub mod observe;
 pub mod rows;
+pub mod saved;
 pub mod signers;
 pub mod trust;
 
@@ -21,6 +22,7 @@ use crate::artifact::Clearing;
 use crate::diagnostic::Severity;
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
+use crate::oci::Digest;
 
 /// How much of the workspace a plan speaks of. Only a whole one may say that all is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Plan {
     pub network: Network,
     /// The revision that it was compared with.
     pub base: Option<String>,
+    /// The workspace's files and the digests of their bytes.
+    pub inputs: BTreeMap<String, Digest>,
 }
 
 impl Plan {
@@ -116,5 +120,5 @@ pub async fn make(clearing: &Clearing, graph: &StepGraph, units: &[UnitId], scop
     if ask.network == Network::Online {
         clearing::clear_rows(clearing, graph, &mut rows).await;
     }
-    Plan { rows, findings: Vec::new(), scope, network: ask.network, base: None }
+    Plan { rows, findings: Vec::new(), scope, network: ask.network, base: None, inputs: BTreeMap::new() }
 }

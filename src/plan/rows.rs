@@ -10,7 +10,7 @@ use crate::finding::{Code, Exception, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
-use crate::plan::diff::{Block, Change, Decision, Side, Source, Upstream, decide, upstream};
+use crate::plan::diff::{Block, Change, Decision, Destination, Side, Source, Upstream, decide, upstream};
 use crate::plan::observe::{Observed, exceptions};
 use crate::plan::signers;
 use crate::settings::{Accept, Acceptable};
@@ -68,6 +68,10 @@ pub struct Row {
     pub source: Reference,
     /// What is pinned.
     pub pin: Option<Pin>,
+    /// What the destination holds now.
+    pub destination_now: Destination,
+    /// What the source says now.
+    pub source_now: Source,
     /// What the destination holds instead, where that matters.
     pub held: Option<Digest>,
     /// What is to be done.
@@ -131,6 +135,8 @@ fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, st
         reference: unit.reference.clone(),
         source: mirror.source.tagged(unit.version.tag()),
         pin,
+        destination_now: Destination::NotAsked,
+        source_now: Source::NotAsked,
         held: None,
         state,
         findings: Vec::new(),
@@ -153,6 +159,7 @@ fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Pin, observe
     let accepted = exceptions(&workspace.settings, pin);
     let decision = decide(observed.destination, observed.source, observed.signature, &accepted);
     let mut row = bare_row(workspace, id, unit, Some(pin.clone()), State::Unchanged);
+    (row.destination_now, row.source_now) = (observed.destination, observed.source);
     match decision {
         Decision::Nothing => {}
         Decision::Change(change) => row.state = State::Change(change),

@@ -12,6 +12,7 @@ use crate::finding::{Code, Exception, Finding};
 use crate::graph::{self, Builder, Demands, Origin, PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Lockfile, Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Repository};
+use crate::plan::diff::{Destination, Source};
 use crate::plan::{Change, Network, Plan, Row, Scope, State};
 use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
@@ -65,6 +66,8 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
         reference: pin.reference(),
         source: pin.source_reference(),
         pin: Some(pin.clone()),
+        destination_now: Destination::Absent,
+        source_now: Source::Same,
         held: None,
         state: State::Unchanged,
         findings: Vec::new(),
@@ -94,7 +97,14 @@ fn unit(pin: &Pin, state: PinState) -> Unit {
 }
 
 pub(super) fn plan_of(rows: Vec<Row>) -> Plan {
-    Plan { rows, findings: Vec::new(), scope: Scope::Whole, network: Network::Online, base: None }
+    Plan {
+        rows,
+        findings: Vec::new(),
+        scope: Scope::Whole,
+        network: Network::Online,
+        base: None,
+        inputs: BTreeMap::from([("mirrors.lock".to_owned(), digest('1'))]),
+    }
 }
 
 /// What upstream says where it can say anything.

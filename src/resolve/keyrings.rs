@@ -98,12 +98,15 @@ async fn fetch(url: &url::Url) -> Result<(Bytes, Keyring), String> {
     Ok((bytes, parsed.map_err(|error| format!("what {url} holds is no keyring: {error}"))?))
 }
 
-/// What is told about keyrings that were fetched or that changed.
-pub(super) fn events(clearing: &Clearing, chosen: &BTreeMap<usize, Chosen>) -> Vec<Event> {
+/// What is told about keyrings that pins rest on and did not before.
+pub(super) fn events(clearing: &Clearing, chosen: &BTreeMap<usize, Chosen>, lockfile: &Lockfile) -> Vec<Event> {
     let one = |(index, chosen): (&usize, &Chosen)| {
+        let mirror = &clearing.workspace.mirrors[*index];
         let keyring = chosen.keyring.as_ref().ok()?.as_ref()?;
+        let digest = Some(keyring.digest());
+        lockfile.of(&mirror.destination).iter().find(|pin| pin.keyring == digest)?;
         let change = change(chosen.before.as_deref(), keyring)?;
-        Some(Event::Keyring { mirror: clearing.workspace.mirrors[*index].name.clone(), change })
+        Some(Event::Keyring { mirror: mirror.name.clone(), change })
     };
     chosen.iter().filter_map(one).collect()
 }

@@ -120,7 +120,7 @@ pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile
     let mut resolution = Resolution {
         lockfile: Lockfile::default(),
         keyrings: BTreeMap::new(),
-        events: keyrings::events(clearing, &keyrings),
+        events: Vec::new(),
         failures: Vec::new(),
         kept: 0,
         claims: keyrings::claims(&keyrings),
@@ -148,6 +148,8 @@ pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile
     }
     resolution.keyrings = keyrings::to_commit(&keyrings, &pins);
     resolution.lockfile = Lockfile::from_pins(pins);
+    // Whom to trust comes before what they signed.
+    resolution.events.splice(0..0, keyrings::events(clearing, &keyrings, &resolution.lockfile));
     resolution
 }
 

@@ -5,6 +5,7 @@
 
 mod checks;
 mod git;
+mod inputs;
 mod keyrings;
 mod manifest;
 mod schema;

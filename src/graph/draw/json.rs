@@ -7,7 +7,7 @@ use crate::graph::{Edge, Step, StepGraph, Unit, UnitId};
 
 #[derive(Serialize)]
 struct Document<'a> {
-    version: u32,
+    format: u32,
     charts: Vec<Chart<'a>>,
     steps: Vec<Node>,
     edges: Vec<Link>,
@@ -54,7 +54,7 @@ pub fn json(graph: &StepGraph, units: &[UnitId], states: &States<'_>) -> String 
     let link =
         |(from, to, edge): (&Step, &Step, Edge)| Some(Link { from: index(from)?, to: index(to)?, edge: edge.as_str() });
     let document = Document {
-        version: 1,
+        format: 1,
         charts: units.iter().map(|id| chart(graph.unit(*id), graph.steps(*id).filter_map(index).collect())).collect(),
         steps: steps.iter().map(node).collect(),
         edges: graph.edges().filter_map(link).collect(),

@@ -6,6 +6,7 @@ use super::finding::findings;
 use super::page::{Page, Tone, faint, plain, strong, toned};
 use super::{accepted, count, signed};
 use crate::apply::Outcome;
+use crate::diagnostic::Severity;
 use crate::graph::UnitId;
 use crate::lock::Signer;
 use crate::plan::{Change, Row, State};
@@ -80,6 +81,9 @@ fn summary(outcome: &Outcome) -> (Tone, String) {
     if !outcome.interrupted.is_empty() {
         let left = outcome.interrupted.len();
         return (Tone::Bad, format!("interrupted after {done} of {}", count(done + left, "chart")));
+    }
+    if outcome.plan.findings.iter().any(|finding| finding.severity() == Severity::Blocking) {
+        return (Tone::Bad, "nothing was written: the whole run was refused".to_owned());
     }
     if wanted == 0 {
         let reason = match unchanged {

@@ -15,7 +15,7 @@ mod why;
 
 pub use audit::audit;
 pub use outcome::outcome;
-pub use plan::plan;
+pub use plan::{PLAN_SCHEMA, plan, read_plan};
 pub use problems::problems;
 pub use resolution::resolution;
 pub use validated::validated;

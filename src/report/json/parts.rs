@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::diagnostic::{Location, Severity};
 use crate::finding::{Exception, Finding};
 use crate::lock::Pin;
+use crate::plan::saved::Seen;
 use crate::plan::{Change, Row, Verdict};
 use crate::provenance::KeySummary;
 use crate::settings::Accept;
@@ -146,6 +147,7 @@ impl From<&Accept> for WireAccept {
 
 /// One chart version of a plan or an outcome.
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct WireRow {
     name: String,
     version: String,
@@ -154,6 +156,9 @@ pub(super) struct WireRow {
     state: &'static str,
     /// What the destination holds instead of the pin.
     held: Option<String>,
+    /// What was seen of both sides, in stable words: a saved plan rests on it.
+    destination_now: String,
+    source_now: String,
     pin: Option<WirePin>,
     claims: Option<String>,
     accepted: Vec<WireAccept>,
@@ -168,6 +173,8 @@ impl From<&Row> for WireRow {
             reference: row.reference.to_string(),
             source: row.source.to_string(),
             state: row.state.name(),
+            destination_now: Seen::of(row).destination,
+            source_now: Seen::of(row).source,
             held: row.held.as_ref().map(ToString::to_string),
             pin: row.pin.as_ref().map(Into::into),
             claims: row.claims.clone(),

@@ -2,15 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::parts::{WireFinding, WireRow, findings, verdict};
 use crate::diagnostic::Severity;
+use crate::oci::strict_json;
+use crate::plan::saved::{Basis, Seen, TOOL};
 use crate::plan::{Network, Plan, Scope};
+
+/// The schema of a plan's JSON, compiled in.
+pub const PLAN_SCHEMA: &str = include_str!("../../../schemas/plan.schema.json");
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct WirePlan {
+    /// The version of chartsync.
+    tool: &'static str,
+    /// The workspace's files and the digests of their bytes.
+    inputs: BTreeMap<String, String>,
     scope: &'static str,
     network: &'static str,
     /// The revision that it was compared with.
@@ -33,6 +42,8 @@ pub fn plan(plan: &Plan) -> String {
     let has_changes = plan.changes().next().is_some();
     let is_stopped = plan.findings.iter().any(|finding| finding.severity() == Severity::Blocking);
     let wire = WirePlan {
+        tool: TOOL,
+        inputs: plan.inputs.iter().map(|(file, digest)| (file.clone(), digest.to_string())).collect(),
         scope: match plan.scope {
             Scope::Whole => "whole",
             Scope::Filtered => "filtered",
@@ -51,4 +62,34 @@ pub fn plan(plan: &Plan) -> String {
         charts: plan.rows.iter().map(Into::into).collect(),
     };
     super::text("plan", wire)
+}
+
+/// What a saved plan rests on, from its JSON. Only that is read: nothing else of it can have an effect.
+pub fn read_plan(text: &str) -> Result<Basis, String> {
+    let value = strict_json(text.as_bytes())?;
+    let schema = serde_json::from_str(PLAN_SCHEMA).map_err(|error| error.to_string())?;
+    jsonschema::validate(&schema, &value)
+        .map_err(|error| format!("it is no plan that this chartsync wrote: {error}"))?;
+    let plan: Saved = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let seen = |chart: SavedChart| {
+        let seen = Seen { destination: chart.destination_now, source: chart.source_now };
+        (chart.reference, seen)
+    };
+    Ok(Basis { tool: plan.tool, inputs: plan.inputs, charts: plan.charts.into_iter().map(seen).collect() })
+}
+
+/// The part of a plan's JSON that is read back.
+#[derive(Deserialize)]
+struct Saved {
+    tool: String,
+    inputs: BTreeMap<String, String>,
+    charts: Vec<SavedChart>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct SavedChart {
+    reference: String,
+    destination_now: String,
+    source_now: String,
 }
