@@ -13,6 +13,7 @@ mod findings;
 mod interop;
 mod layering;
 mod layouts;
+mod locking;
 mod quickstart;
 mod refusals;
 mod registry;
