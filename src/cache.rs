@@ -3,11 +3,11 @@
 //! Nothing read from it is believed: a blob is hashed against its digest, facts against the checksum before them, and what
 //! does not fit is removed. Writing is best effort: a cache that cannot be written never fails a run.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use crate::files::{Readers, write_whole};
 use crate::key::StepKey;
 use crate::oci::Digest;
 
@@ -57,7 +57,7 @@ impl Cache {
     pub async fn keep_blob(&self, digest: &Digest, bytes: &Bytes) {
         let Some(path) = self.blob_path(digest) else { return };
         let bytes = bytes.clone();
-        blocking(move || if path.exists() { None } else { write_whole(&path, &[&bytes]).ok() }).await;
+        blocking(move || if path.exists() { None } else { write_whole(&path, &[&bytes], Readers::Owner).ok() }).await;
     }
 
     /// The facts kept under this key.
@@ -81,7 +81,7 @@ impl Cache {
         let Some(path) = self.facts_path(key) else { return };
         blocking(move || {
             let checksum = blake3::hash(facts.as_bytes()).to_hex();
-            write_whole(&path, &[checksum.as_bytes(), b"\n", facts.as_bytes()]).ok()
+            write_whole(&path, &[checksum.as_bytes(), b"\n", facts.as_bytes()], Readers::Owner).ok()
         })
         .await;
     }
@@ -98,18 +98,6 @@ impl Cache {
 /// Runs disk work off the async threads. A panic there is a miss, as any other failure of the cache.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok().flatten()
-}
-
-/// Writes a file whole or not at all: a reader sees all parts or no file.
-fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod settings;
 pub mod finding;
+pub mod files;
 pub mod work;
 pub mod cache;
 pub mod chart;

@@ -1,18 +1,20 @@
-//! One chart's pending steps as straight-line code: clear, look once more, copy and tag, confirm.
+//! One chart's pending steps as straight-line code: clear, copy, look once more, tag, confirm.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
-use crate::apply::{Event, KIB_IN_FLIGHT};
-use crate::artifact::{Clearing, Known, publish};
+use crate::apply::Event;
+use crate::artifact::{Cleared, Clearing, publish};
 use crate::finding::{Code, Finding};
 use crate::graph::StepGraph;
-use crate::lock::Pin;
 use crate::oci::Digest;
 use crate::plan::diff::Destination;
 use crate::plan::{Change, Observed, Row, State, clearing as plan_clearing};
 use crate::registry::{Registry, RegistryError};
+
+/// How often a name is tried to be written, each time after a fresh look.
+const ROUNDS: usize = 3;
+/// The least time that one try gets.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What a chain did.
 #[derive(Debug, Clone)]
@@ -30,63 +32,98 @@ pub async fn run(
     row: &Row,
     observed: &Observed,
     fresh: Duration,
-    memory: &Semaphore,
     tell: &dyn Fn(Event<'_>),
 ) -> Result<Published, Finding> {
     let (State::Change(change), Some(pin)) = (&row.state, &row.pin) else {
         return Err(Finding::of(Code::Error, &row.reference, "a defect in chartsync: a chain without a change", ""));
     };
-    let _permit = memory.acquire_many(weight(pin)).await;
     tell(Event::Started(&row.reference));
     let mirror = &clearing.workspace.mirrors[graph.unit(row.unit).mirror()];
     let from = plan_clearing::origin(*change, pin);
-    let cleared = clearing
-        .clear(mirror, pin, from, Known::Nothing)
-        .await
-        .map_err(|error| plan_clearing::finding(pin, from, &error))?;
+    let cleared = clearing.clear(mirror, pin, from).await.map_err(|error| plan_clearing::finding(pin, from, &error))?;
     let destination = clearing.registries.at(&row.reference.repository).for_push();
-    if observed.at.elapsed() > fresh {
-        look_again(&destination, row, observed).await?;
-    }
-    let failed = |error: RegistryError| {
-        let next = "run again: what is there already is found, nothing is written twice";
-        Finding::of(Code::Error, &row.reference, format!("it could not be published: {error}"), next)
-    };
-    publish::copy(&destination, &cleared, &row.reference).await.map_err(failed)?;
-    publish::confirm(&destination, &cleared, &row.reference).await.map_err(|error| {
-        Finding::of(Code::Error, &row.reference, error.to_string(), "run `chartsync plan` to see what is there now")
+    publish::upload(&destination, &cleared).await.map_err(|error| not_published(row, &error))?;
+    let mut name = Name { destination: &destination, cleared: &cleared, row, seen: seen(observed), at: observed.at };
+    name.write(fresh).await?;
+    publish::confirm(&destination, &cleared).await.map_err(|error| {
+        let next = "run `chartsync plan` to see what is there now";
+        Finding::of(Code::Error, &row.reference, error.to_string(), next)
     })?;
-    let claims = cleared.verdict().and_then(|verdict| verdict.claims.clone());
-    Ok(Published { change: *change, claims })
+    Ok(Published { change: *change, claims: cleared.verdict().and_then(|verdict| verdict.claims.clone()) })
 }
 
-/// What a chart holds in memory, in KiB: the archive, and as much again as config and provenance ever have.
-fn weight(pin: &Pin) -> u32 {
-    u32::try_from(pin.archive_size / 1024 + 64).unwrap_or(u32::MAX).min(KIB_IN_FLIGHT)
+fn not_published(row: &Row, error: &RegistryError) -> Finding {
+    let next = "run again: what is there already is found, nothing is written twice";
+    Finding::of(Code::Error, &row.reference, format!("it could not be published: {error}"), next)
 }
 
-/// No name is overwritten: an observation that grew old is made again and must be the same.
-async fn look_again(destination: &Registry, row: &Row, observed: &Observed) -> Result<(), Finding> {
-    let before = match observed.destination {
+/// What the name held when it was observed.
+fn seen(observed: &Observed) -> Option<Digest> {
+    match observed.destination {
         Destination::Other(digest) => Some(digest),
         _ => None,
-    };
-    let now: Option<Digest> = match destination.resolve(&row.reference).await {
-        Ok(seen) => Some(seen.digest),
-        Err(RegistryError::NotFound { .. }) => None,
-        Err(error) => {
-            let message = format!("the destination could not be asked again: {error}");
-            return Err(Finding::of(Code::Error, &row.reference, message, "run again"));
-        }
-    };
-    if now == before {
-        return Ok(());
     }
-    let now = now.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string());
-    Err(Finding::of(
-        Code::Drift,
-        &row.reference,
-        format!("somebody wrote the destination during this run: it holds {now} now"),
-        "find out who writes there, then run again",
-    ))
+}
+
+/// A name that is to be written, and the last look at it.
+struct Name<'a> {
+    destination: &'a Registry,
+    cleared: &'a Cleared,
+    row: &'a Row,
+    seen: Option<Digest>,
+    at: Instant,
+}
+
+impl Name<'_> {
+    /// Writes the name, never on an observation older than `fresh`: a try that outlives it is given up and looked after.
+    async fn write(&mut self, fresh: Duration) -> Result<(), Finding> {
+        for _ in 0..ROUNDS {
+            if self.at.elapsed() >= fresh && self.look_again().await? == Held::Pinned {
+                return Ok(());
+            }
+            let left = fresh.saturating_sub(self.at.elapsed()).max(SHORTEST);
+            match tokio::time::timeout(left, publish::name(self.destination, self.cleared)).await {
+                Ok(Ok(())) => return Ok(()),
+                // A registry may collect a blob between its upload and the image manifest.
+                Ok(Err(RegistryError::BlobUnknown { .. })) => {
+                    let uploaded = publish::upload(self.destination, self.cleared).await;
+                    uploaded.map_err(|error| not_published(self.row, &error))?;
+                }
+                Ok(Err(error)) => return Err(not_published(self.row, &error)),
+                Err(_) => self.at = self.at.checked_sub(fresh).unwrap_or(self.at),
+            }
+        }
+        let message = format!("its name could not be written in {ROUNDS} tries");
+        Err(Finding::of(Code::Error, &self.row.reference, message, "run again, or look at the registry"))
+    }
+
+    /// No name is overwritten: what it holds must be what was observed, or, thanks to another run, what is pinned.
+    async fn look_again(&mut self) -> Result<Held, Finding> {
+        let begun = Instant::now();
+        let now = match self.destination.resolve(&self.row.reference).await {
+            Ok(seen) => Some(seen.digest),
+            Err(RegistryError::NotFound { .. }) => None,
+            Err(error) => {
+                let message = format!("the destination could not be asked again: {error}");
+                return Err(Finding::of(Code::Error, &self.row.reference, message, "run again"));
+            }
+        };
+        if now == Some(self.cleared.pin().digest) {
+            return Ok(Held::Pinned);
+        }
+        if now == self.seen {
+            self.at = begun;
+            return Ok(Held::AsObserved);
+        }
+        let now = now.map_or_else(|| "nothing".to_owned(), |digest| digest.to_string());
+        let message = format!("somebody wrote the destination during this run: it holds {now} now");
+        Err(Finding::of(Code::Drift, &self.row.reference, message, "find out who writes there, then run again"))
+    }
+}
+
+/// What a name was found to hold when it was looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    AsObserved,
+    Pinned,
 }

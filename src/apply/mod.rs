@@ -5,13 +5,14 @@
 
 pub mod chain;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
 
 use crate::apply::schedule::Schedule;
 use crate::artifact::Clearing;
@@ -22,8 +23,6 @@ use crate::plan::saved::Basis;
 use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
 use crate::settings::Signing;
 
-/// The most bytes of charts that are held at once, in KiB.
-const KIB_IN_FLIGHT: u32 = 64 << 10;
 /// How many charts are worked on together: enough to keep every host busy, few enough that each is soon done.
 const AT_ONCE: usize = 64;
 /// How old an observation of a name may be when the name is written.
@@ -149,6 +148,16 @@ fn refuse_unseen(rows: &mut [Row]) {
 
 /// The two things that stop a whole run before its first write.
 fn refuses_whole_run(clearing: &Clearing, plan: &Plan, order: &Order<'_>) -> Option<Finding> {
+    let method = clearing.workspace.settings.signing.method();
+    let signs = !matches!(clearing.workspace.settings.signing, Signing::None);
+    // What is undecided may lack a signature.
+    if signs && plan.rows.iter().any(|row| matches!(row.state, State::Change(_) | State::Undecided)) {
+        return Some(Finding::of_run(
+            Code::Error,
+            format!("the settings want charts signed by `{method}`, which this version cannot do yet"),
+            "nothing was published; set `[signing] method = \"none\"` to publish unsigned",
+        ));
+    }
     let changes = plan.changes().count();
     if changes > order.max_changes {
         return Some(Finding::of_run(
@@ -157,15 +166,7 @@ fn refuses_whole_run(clearing: &Clearing, plan: &Plan, order: &Order<'_>) -> Opt
             format!("look at `chartsync plan`; if it is right run `chartsync apply --allow-changes {changes}`"),
         ));
     }
-    let method = clearing.workspace.settings.signing.method();
-    let signs = !matches!(clearing.workspace.settings.signing, Signing::None);
-    (signs && changes > 0).then(|| {
-        Finding::of_run(
-            Code::Error,
-            format!("the settings want charts signed by `{method}`, which this version cannot do yet"),
-            "nothing was published; set `[signing] method = \"none\"` to publish unsigned",
-        )
-    })
+    None
 }
 
 async fn run_chains(
@@ -177,7 +178,6 @@ async fn run_chains(
     mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
     tell: &dyn Fn(Event<'_>),
 ) {
-    let memory = Semaphore::new(KIB_IN_FLIGHT as usize);
     let mut schedule = Schedule::new(graph, outcome.plan.rows.iter().map(|row| (row.unit, &row.state)));
     tell(Event::Planned(schedule.left().count()));
     let index: BTreeMap<UnitId, usize> = outcome.plan.rows.iter().enumerate().map(|(at, row)| (row.unit, at)).collect();
@@ -187,9 +187,9 @@ async fn run_chains(
             && let Some(id) = schedule.start()
         {
             let row = outcome.plan.rows[index[&id]].clone();
-            let (observed, memory) = (&observed[&id], &memory);
+            let observed = &observed[&id];
             running.push(async move {
-                let done = chain::run(clearing, graph, &row, observed, order.fresh, memory, tell).await;
+                let done = chain::run(clearing, graph, &row, observed, order.fresh, tell).await;
                 (id, done)
             });
         }

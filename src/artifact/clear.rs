@@ -3,8 +3,11 @@
 //! [`Cleared`] can only be made here, from bytes that this process hashed and checked. `lock` derives a pin from the same
 //! function that clearing compares with, so what is pinned and what is checked cannot diverge.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::future::{OptionFuture, try_join3};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::artifact::image::{ChartImage, ImageError};
 use crate::artifact::terms::{Terms, Unsigned};
@@ -14,7 +17,7 @@ use crate::finding::Exception;
 use crate::key::{KeySink, Sink as _, StepKey};
 use crate::lock::{Difference, Pin, Signer};
 use crate::oci::{Descriptor, Digest, Reference, Repository};
-use crate::provenance::{self, Facts, KeyringError, Policy, ProvenanceError, Refusal, Verdict};
+use crate::provenance::{self, Facts, Policy, ProvenanceError, Refusal, Verdict};
 use crate::registry::{Registry, RegistryError};
 use crate::settings::Acceptable;
 use crate::work;
@@ -27,38 +30,48 @@ pub struct Fetched {
     config: Bytes,
     archive: Bytes,
     provenance: Option<Bytes>,
+    /// Its share of the run's memory, given back with the bytes.
+    _share: Arc<OwnedSemaphorePermit>,
+}
+
+/// The bytes of charts that a run may hold at once. Charts wait for their share before their blobs are fetched.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    kib: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Memory {
+    /// So many bytes.
+    #[must_use]
+    pub fn new(bytes: u32) -> Self {
+        let all = bytes >> 10;
+        Self { kib: Arc::new(Semaphore::new(all as usize)), all }
+    }
+
+    /// The share of a chart of this size; one that is larger than everything takes everything.
+    async fn share(&self, bytes: u64) -> Result<OwnedSemaphorePermit, work::Panicked> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).min(self.all);
+        // The semaphore is never closed.
+        Arc::clone(&self.kib).acquire_many_owned(kib).await.map_err(|_| work::Panicked)
+    }
 }
 
 impl Fetched {
-    /// Fetches the image manifest of this digest and its blobs, from the cache where it has them.
-    pub async fn by_digest(
-        registry: &Registry,
-        repository: &Repository,
-        digest: &Digest,
-        cache: &Cache,
-    ) -> Result<Self, ClearError> {
-        let bytes = if let Some(bytes) = cache.blob(digest).await {
-            bytes
-        } else {
-            let bytes = registry.manifest(repository, digest).await?;
-            cache.keep_blob(digest, &bytes).await;
-            bytes
-        };
-        Self::blobs_of(ChartImage::parse(bytes).map_err(Refused::Image)?, registry, repository, cache).await
-    }
-
     /// Fetches the blobs that this image manifest names.
     pub async fn blobs_of(
         image: ChartImage,
         registry: &Registry,
         repository: &Repository,
         cache: &Cache,
+        memory: &Memory,
     ) -> Result<Self, ClearError> {
+        let share = Arc::new(memory.share(image.total_size()).await?);
         // Boxed: three transfers side by side would make every future around them as large.
         let one = |descriptor| Box::pin(blob(registry, repository, descriptor, cache));
         let provenance = async { OptionFuture::from(image.provenance.as_ref().map(one)).await.transpose() };
         let (config, archive, provenance) = try_join3(one(&image.config), one(&image.archive), provenance).await?;
-        Ok(Self { image, config, archive, provenance })
+        Ok(Self { image, config, archive, provenance, _share: share })
     }
 
     /// The blobs with their descriptors.
@@ -117,14 +130,13 @@ pub enum Refused {
     #[error("it has a provenance, but its manifest names no keyring to verify it with; add `provenance.keyring`")]
     NoKeyring,
     /// The keyring that the pin names is not in the workspace.
-    #[error("its keyring {0} is not in the workspace; run `chartsync lock`, or restore `keyrings/`")]
+    #[error(
+        "its keyring {0} is not in the workspace, or none of its keys can be used; run `chartsync lock`, or restore `keyrings/`"
+    )]
     KeyringMissing(Digest),
     /// The mirror's keyring cannot be had.
     #[error("there is no keyring to verify it with: {0}")]
     NoUsableKeyring(String),
-    /// The keyring cannot be read.
-    #[error("its keyring is refused: {0}")]
-    Keyring(KeyringError),
     /// The provenance does not verify, or is another chart's.
     #[error("its provenance is refused: {0}")]
     Provenance(ProvenanceError),
@@ -178,12 +190,9 @@ pub struct Cleared {
 
 impl Cleared {
     /// Checks fetched bytes against the terms of their mirror and against their pin, field by field.
-    pub async fn of_pin(fetched: Fetched, pin: &Pin, terms: Terms, known: Known<'_>) -> Result<Self, ClearError> {
-        let (derived, verdict) = derive(&fetched, terms, known).await?;
-        let mismatches = pin.differences(&derived);
-        if !mismatches.is_empty() {
-            return Err(ClearError::Mismatch(mismatches));
-        }
+    pub async fn of_pin(fetched: Fetched, pin: &Pin, terms: Terms) -> Result<Self, ClearError> {
+        let (derived, verdict) = derive(&fetched, terms, Known::Nothing).await?;
+        must_equal(pin, &derived)?;
         Ok(Self { fetched, pin: derived, verdict })
     }
 
@@ -204,6 +213,12 @@ impl Cleared {
     pub fn fetched(&self) -> &Fetched {
         &self.fetched
     }
+}
+
+/// Whether the bytes give the very pin that was reviewed.
+pub(super) fn must_equal(pin: &Pin, derived: &Pin) -> Result<(), ClearError> {
+    let differences = pin.differences(derived);
+    if differences.is_empty() { Ok(()) } else { Err(ClearError::Mismatch(differences)) }
 }
 
 /// Where facts of a provenance check may come from.

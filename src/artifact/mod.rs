@@ -8,6 +8,7 @@ pub mod image;
 pub mod publish;
 pub mod terms;
 
+pub use clear::Memory;
 pub use clear::{ClearError, Cleared, Fetched, Known, Refused, derive};
 pub use image::{ChartImage, ImageError};
 pub use terms::{Clearing, Terms, Unsigned};

@@ -33,35 +33,24 @@ pub enum ConfirmError {
     },
 }
 
-/// Uploads the blobs and writes the image manifest under this reference, a tag or its digest.
-///
-/// A registry may collect a blob between its upload and the image manifest: answered "blob unknown", all is uploaded once more.
-pub async fn copy(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), RegistryError> {
-    upload(registry, cleared, reference).await?;
-    match write_name(registry, cleared, reference).await {
-        Err(RegistryError::BlobUnknown { .. }) => {
-            upload(registry, cleared, reference).await?;
-            write_name(registry, cleared, reference).await
-        }
-        other => other,
-    }
-}
-
-async fn upload(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), RegistryError> {
-    let one =
-        |(descriptor, bytes): (_, &bytes::Bytes)| registry.push_blob(&reference.repository, descriptor, bytes.clone());
+/// Uploads the blobs of a chart to its destination.
+pub async fn upload(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
+    let repository = &cleared.pin().destination;
+    let one = |(descriptor, bytes): (_, &bytes::Bytes)| registry.push_blob(repository, descriptor, bytes.clone());
     try_join_all(cleared.fetched().blobs().map(one)).await.map(|_| ())
 }
 
-/// Writes the image manifest under this reference, whose blobs are there.
-pub async fn write_name(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), RegistryError> {
-    registry.push_manifest(reference, IMAGE_MANIFEST, cleared.fetched().image.bytes.clone()).await
+/// Writes the name of a chart whose blobs are there: the only write of a name.
+pub async fn name(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
+    let bytes = cleared.fetched().image.bytes.clone();
+    registry.push_manifest(&cleared.pin().reference(), IMAGE_MANIFEST, bytes).await
 }
 
 /// Reads the name back and hashes what it got.
-pub async fn confirm(registry: &Registry, cleared: &Cleared, reference: &Reference) -> Result<(), ConfirmError> {
-    let read = registry.manifest_by_tag(reference).await;
+pub async fn confirm(registry: &Registry, cleared: &Cleared) -> Result<(), ConfirmError> {
+    let reference = cleared.pin().reference();
+    let read = registry.manifest_by_tag(&reference).await;
     let (_, bytes) = read.map_err(|error| ConfirmError::Unreadable { reference: reference.clone(), error })?;
     let (written, found) = (cleared.pin().digest, Digest::of(&bytes));
-    if written == found { Ok(()) } else { Err(ConfirmError::Lost { reference: reference.clone(), written, found }) }
+    if written == found { Ok(()) } else { Err(ConfirmError::Lost { reference, written, found }) }
 }

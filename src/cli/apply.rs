@@ -22,7 +22,8 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let Session { root, workspace, graph, units, scope, .. } = Session::open(common, Conflicts::Refuse)?;
+    let Session { root, workspace, graph, units, scope, .. } =
+        Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
     let max_changes = options.allow_changes.unwrap_or(workspace.settings.max_changes);
     let saved = options.plan.as_deref().map(saved).transpose()?;
     let inputs = session::inputs(&root, &workspace)?;
@@ -33,8 +34,8 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let tell = |event: apply::Event<'_>| progress.tell(event);
     let outcome = apply::apply(&clearing, &graph, &order, interrupted(), &tell).await;
     match options.report.format {
-        Format::Human => output::data(&report::outcome(&outcome)),
-        Format::Json => output::data(&report::json::outcome(&outcome)),
+        Format::Human => output::data(&report::outcome(&outcome))?,
+        Format::Json => output::data(&report::json::outcome(&outcome))?,
     }
     Ok(status(outcome.verdict(), false))
 }

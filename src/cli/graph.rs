@@ -32,7 +32,8 @@ enum Drawing {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let Session { root, workspace, graph, units, .. } = Session::open(common, Conflicts::Refuse)?;
+    let Session { root, workspace, graph, units, .. } =
+        Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
     let clearing = Session::clearing(workspace, &root)?;
     let settings = &clearing.workspace.settings;
     let network = if options.offline { Network::Offline } else { Network::Online };
@@ -51,7 +52,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         Drawing::Dot => draw::dot(&graph, &units, &state),
         Drawing::Mermaid => draw::mermaid(&graph, &units, &state),
         Drawing::Json => draw::json(&graph, &units, &state),
-    });
+    })?;
     Ok(0)
 }
 

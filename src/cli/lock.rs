@@ -8,6 +8,7 @@ use crate::graph::{Selection, StepGraph, UnitId};
 use crate::plan::Scope;
 use crate::report;
 use crate::resolve::{self, Order, write};
+use crate::workspace::Tree;
 
 /// Arguments of `lock`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +24,9 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
+    check_names(options)?;
+    // Read once before the turn is taken, so that a folder without a workspace is told as such.
+    Session::open(common, Conflicts::Unite)?;
     // One at a time, from before the lockfile is read until it is written.
     let _turn = write::Turn::take(&session::root(common)?).map_err(Stop::message)?;
     let session = Session::open(common, Conflicts::Unite)?;
@@ -36,10 +40,23 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     };
     let written = write::write(&root, before.as_deref(), &resolution).map_err(Stop::message)?;
     match options.report.format {
-        Format::Human => output::data(&report::resolution(&resolution, written)),
-        Format::Json => output::data(&report::json::resolution(&resolution, written)),
+        Format::Human => output::data(&report::resolution(&resolution, written))?,
+        Format::Json => output::data(&report::json::resolution(&resolution, written))?,
     }
     Ok(u8::from(!resolution.failures.is_empty()))
+}
+
+/// One version is taken anew at a time; a keyring is a mirror's, not a version's.
+fn check_names(options: &Options) -> Result<(), Stop> {
+    if let Some(name) = options.repin.iter().find(|name| !name.contains('@')) {
+        return Err(Stop::Message(format!("`--repin {name}` names no version: write `--repin {name}@VERSION`")));
+    }
+    if let Some(name) = options.refresh_keyring.iter().find(|name| name.contains('@')) {
+        return Err(Stop::Message(format!(
+            "`--refresh-keyring {name}` names a version, but a keyring is its mirror's: leave it out"
+        )));
+    }
+    Ok(())
 }
 
 fn order(session: &Session, options: &Options) -> Result<Order, Stop> {
@@ -61,7 +78,8 @@ fn order(session: &Session, options: &Options) -> Result<Order, Stop> {
             graph.unit(*id).reference
         )));
     }
-    Ok(Order { selected, everything, repin, refresh })
+    let committed = Tree::revision(&session.root, "HEAD").ok();
+    Ok(Order { selected, everything, repin, refresh, committed })
 }
 
 fn named(graph: &StepGraph, names: &[String]) -> Result<BTreeSet<UnitId>, Stop> {

@@ -1,4 +1,4 @@
-//! Printing: data on standard output, talk on standard error. A reader that has gone away is no error.
+//! Printing: data on standard output, talk on standard error.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -6,12 +6,16 @@ use std::path::Path;
 use crate::cli::session::Stop;
 use crate::report;
 
-/// Prints data.
-pub(super) fn data(text: &str) {
+/// Prints data. A reader that has gone away is no error, a full disk is.
+pub(super) fn data(text: &str) -> Result<(), Stop> {
     let mut out = anstream::stdout().lock();
-    let _ =
-        out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
-    let _ = out.flush();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    match out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes())).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Stop::Message(format!("the report could not be written to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prints talk.

@@ -7,6 +7,7 @@ use crate::artifact::Clearing;
 use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
 use crate::cli::{Common, Format, Report, interrupted, output, status};
 use crate::diagnostic::Problems;
+use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
 use crate::lock::Lockfile;
@@ -37,7 +38,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let session = Session::open(common, Conflicts::Refuse)?;
+    let session = Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
     let base = options.base.as_deref().map(|revision| Base::read(&session, revision)).transpose()?;
     let ask = Ask {
         rights: Rights::Read,
@@ -60,13 +61,13 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     plan.inputs = inputs;
     told.append(&mut plan.findings);
     plan.findings = told;
-    if let Some(file) = &options.out {
-        std::fs::write(file, report::json::plan(&plan))
-            .map_err(|error| Stop::Message(format!("cannot write the plan to {}: {error}", file.display())))?;
-    }
     match options.report.format {
-        Format::Human => output::data(&report::plan(&plan)),
-        Format::Json => output::data(&report::json::plan(&plan)),
+        Format::Human => output::data(&report::plan(&plan))?,
+        Format::Json => output::data(&report::json::plan(&plan))?,
+    }
+    if let Some(file) = &options.out {
+        files::write_whole(file, &[report::json::plan(&plan).as_bytes()], Readers::All)
+            .map_err(|error| Stop::Message(format!("cannot write the plan to {}: {error}", file.display())))?;
     }
     Ok(status(plan.verdict(), options.detailed_exitcode))
 }
@@ -76,7 +77,7 @@ async fn made(clearing: &Clearing, graph: &StepGraph, units: &[UnitId], scope: S
     let mut plan = plan::make(clearing, graph, units, scope, ask).await;
     if ask.every_source && scope == Scope::Whole {
         plan.findings.extend(drift::orphans(clearing, graph).await);
-        plan.findings.extend(drift::keyrings(clearing).await);
+        plan.findings.extend(drift::keyrings(clearing, graph).await);
     }
     if scope == Scope::Whole && ask.network == Network::Online {
         plan.findings.extend(drift::unneeded(clearing, &plan));

@@ -14,8 +14,8 @@ pub(super) struct Options {
 pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
     let session = Session::open(common, Conflicts::Refuse)?;
     match options.report.format {
-        Format::Human => output::data(&report::validated(&session.workspace, &session.lockfile, &session.graph)),
-        Format::Json => output::data(&report::json::validated(&session.workspace, &session.lockfile, &session.graph)),
+        Format::Human => output::data(&report::validated(&session.workspace, &session.lockfile, &session.graph))?,
+        Format::Json => output::data(&report::json::validated(&session.workspace, &session.lockfile, &session.graph))?,
     }
     Ok(0)
 }

@@ -4,6 +4,7 @@ use crate::audit::{self, Audited, Depth};
 use crate::cli::session::{Conflicts, Session, Stop};
 use crate::cli::{Common, Format, Report, interrupted, output};
 use crate::report;
+use crate::settings::Signing;
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
@@ -16,7 +17,8 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let Session { root, workspace, graph, units, .. } = Session::open(common, Conflicts::Refuse)?;
+    let Session { root, workspace, graph, units, .. } =
+        Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
     let clearing = Session::clearing(workspace, &root)?;
     let depth = if options.quick { Depth::Digest } else { Depth::Whole };
     let audits = tokio::select! {
@@ -24,8 +26,11 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         () = interrupted() => return Err(Stop::message("interrupted")),
     };
     match options.report.format {
-        Format::Human => output::data(&report::audit(&audits, depth)),
-        Format::Json => output::data(&report::json::audit(&audits, depth)),
+        Format::Human => output::data(&report::audit(&audits, depth))?,
+        Format::Json => output::data(&report::json::audit(&audits, depth))?,
+    }
+    if !matches!(clearing.workspace.settings.signing, Signing::None) {
+        output::talk("note: signatures were not checked, this version cannot do that yet");
     }
     Ok(status(audits.iter().map(|audit| audit.audited)))
 }

@@ -47,8 +47,8 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
         })
         .collect();
     match options.report.format {
-        Format::Human => output::data(&report::why(&told)),
-        Format::Json => output::data(&report::json::why(&told)),
+        Format::Human => output::data(&report::why(&told))?,
+        Format::Json => output::data(&report::json::why(&told))?,
     }
     Ok(0)
 }

@@ -9,7 +9,7 @@ mod pin;
 mod satisfy;
 
 pub use pin::{Difference, Pin, Signer};
-pub use satisfy::{Unsatisfied, satisfies};
+pub use satisfy::{Unsatisfied, is_listed, satisfies};
 
 use crate::chart::Version;
 use crate::diagnostic::Problems;

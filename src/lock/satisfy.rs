@@ -3,6 +3,7 @@
 //! Compares what is written; that a pin's bytes are what it says is found out where they are fetched.
 
 use crate::chart::Version;
+use crate::finding::Exception;
 use crate::lock::{Lockfile, Pin, Signer};
 use crate::oci::{Digest, Reference, Repository};
 use crate::provenance::Fingerprint;
@@ -15,9 +16,6 @@ pub enum Unsatisfied {
     /// Nothing is pinned for this version at this destination.
     #[error("`{0}` has no pin: run `chartsync lock`")]
     Absent(Reference),
-    /// The manifest has another destination, or no such version.
-    #[error("`{0}` is pinned, but the manifest does not declare it: run `chartsync lock`")]
-    Undeclared(Reference),
     /// The manifest has another source.
     #[error("it was pinned from `{pinned}`, the manifest now says `{declared}`: run `chartsync lock`")]
     Source {
@@ -35,7 +33,7 @@ pub enum Unsatisfied {
     #[error(
         "it has no provenance, which the manifest requires: accept `unsigned` in chartsync.toml, or set `required: false`"
     )]
-    Unsigned,
+    Unsigned(Digest),
     /// The keyring in the workspace is another one now.
     #[error(
         "it was verified with the keyring {pinned}, `{path}` now is {declared}: run `chartsync lock --refresh-keyring {mirror}`"
@@ -48,7 +46,7 @@ pub enum Unsatisfied {
         /// The file.
         path: RootPath,
         /// The mirror.
-        mirror: String,
+        mirror: Repository,
     },
     /// The keyring came from a URL and is not committed.
     #[error(
@@ -58,11 +56,20 @@ pub enum Unsatisfied {
         /// Where it should be.
         file: String,
         /// The mirror.
-        mirror: String,
+        mirror: Repository,
     },
     /// The chart has provenance, and the manifest names no keyring.
     #[error("it has provenance, but the manifest names no keyring to verify it with: add `keyring: …`")]
     KeyringUndeclared,
+}
+
+impl Unsatisfied {
+    /// The exception that would lift it, once a person has reviewed it.
+    #[must_use]
+    pub fn exception(&self, reference: &Reference) -> Option<Exception> {
+        let Self::Unsigned(digest) = self else { return None };
+        Some(Exception { finding: Acceptable::Unsigned, reference: reference.clone(), digest: *digest })
+    }
 }
 
 impl Lockfile {
@@ -74,18 +81,14 @@ impl Lockfile {
     }
 }
 
-/// Whether `pin` is what `mirror` asks for; the first reason why not, by weight.
+/// Whether a pin of this mirror is what it asks for; the first reason why not, by weight.
 pub fn satisfies(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> Result<(), Unsatisfied> {
-    let declared = mirror.versions.iter().any(|declared| declared.version == pin.version);
-    if pin.destination != mirror.destination || !declared {
-        return Err(Unsatisfied::Undeclared(pin.reference()));
-    }
     if pin.source != mirror.source {
         return Err(Unsatisfied::Source { pinned: pin.source.clone(), declared: mirror.source.clone() });
     }
     let accepted = || workspace.settings.accepts(Acceptable::Unsigned, &pin.reference(), &pin.digest).is_some();
     if pin.provenance.is_none() && mirror.trust.required && !accepted() {
-        return Err(Unsatisfied::Unsigned);
+        return Err(Unsatisfied::Unsigned(pin.digest));
     }
     keyring(pin, mirror, workspace)?;
     signer(pin, mirror, workspace)
@@ -101,25 +104,32 @@ fn keyring(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> Result<(), Unsa
             pinned,
             declared: *digest,
             path: path.clone(),
-            mirror: mirror.name.clone(),
+            mirror: mirror.destination.clone(),
         }),
         Some(KeyringSource::Url(_)) if workspace.keyrings.is_committed(&pinned) => Ok(()),
         Some(KeyringSource::Url(_)) => {
-            Err(Unsatisfied::KeyringMissing { file: keyring_file(&pinned), mirror: mirror.name.clone() })
+            Err(Unsatisfied::KeyringMissing { file: keyring_file(&pinned), mirror: mirror.destination.clone() })
         }
     }
 }
 
 fn signer(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> Result<(), Unsatisfied> {
-    let (Signer::Pgp(signer), listed) = (&pin.signer, &mirror.trust.fingerprints) else { return Ok(()) };
-    if listed.is_empty() || listed.contains(signer) {
-        return Ok(());
+    match &pin.signer {
+        Signer::Pgp(signer) if !mirror.trust.fingerprints.is_empty() && !is_listed(pin, mirror, workspace) => {
+            Err(Unsatisfied::Signer(signer.clone()))
+        }
+        _ => Ok(()),
     }
-    let ring = pin.keyring.and_then(|digest| workspace.keyrings.parsed(&digest));
-    let keys = ring.map(crate::provenance::Keyring::keys).unwrap_or_default();
-    let by_subkey =
-        keys.iter().any(|key| key.fingerprint == *signer && key.subkeys.iter().any(|subkey| listed.contains(subkey)));
-    if by_subkey { Ok(()) } else { Err(Unsatisfied::Signer(signer.clone())) }
+}
+
+/// Whether the manifest's `fingerprints` list the pin's signer, by its primary key or by a subkey of it.
+#[must_use]
+pub fn is_listed(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> bool {
+    let (Signer::Pgp(signer), listed) = (&pin.signer, &mirror.trust.fingerprints) else { return false };
+    let keyring = pin.keyring.and_then(|digest| workspace.keyrings.parsed(&digest));
+    let mut keys = keyring.iter().flat_map(|keyring| keyring.keys());
+    listed.contains(signer)
+        || keys.any(|key| key.fingerprint == *signer && key.subkeys.iter().any(|subkey| listed.contains(subkey)))
 }
 
 #[cfg(test)]
@@ -193,7 +203,7 @@ mod tests {
     #[test]
     fn provenance_must_be_there_or_excused() {
         let pin = pin(false);
-        assert_eq!(verdict(&pin, PATH, "", &[]), Err(Unsatisfied::Unsigned));
+        assert_eq!(verdict(&pin, PATH, "", &[]), Err(Unsatisfied::Unsigned(pin.digest)));
         assert_eq!(verdict(&pin, "required: false", "", &[]), Ok(()));
         assert_eq!(verdict(&pin, "required: false, keyring: ring.gpg", "", &[]), Ok(()));
         let accept = |finding: &str, digest: Digest| {
@@ -203,7 +213,7 @@ mod tests {
         };
         assert_eq!(verdict(&pin, PATH, &accept("unsigned", pin.digest), &[]), Ok(()));
         for wrong in [accept("unsigned", pin.archive), accept("gone", pin.digest)] {
-            assert_eq!(verdict(&pin, PATH, &wrong, &[]), Err(Unsatisfied::Unsigned));
+            assert_eq!(verdict(&pin, PATH, &wrong, &[]), Err(Unsatisfied::Unsigned(pin.digest)));
         }
     }
 
@@ -212,7 +222,7 @@ mod tests {
         let pin = pin(true);
         let file = keyring_file(&Digest::of(RING));
         assert_eq!(verdict(&pin, "required: false", "", &[]), Err(Unsatisfied::KeyringUndeclared));
-        let missing = Unsatisfied::KeyringMissing { file: file.clone(), mirror: "a".into() };
+        let missing = Unsatisfied::KeyringMissing { file: file.clone(), mirror: "ghcr.io/org/a".parse().unwrap() };
         assert_eq!(verdict(&pin, URL, "", &[]), Err(missing));
         assert_eq!(verdict(&pin, URL, "", &[(&file, RING)]), Ok(()));
         let edited = [RING, RING].concat();
@@ -220,7 +230,7 @@ mod tests {
             pinned: Digest::of(RING),
             declared: Digest::of(&edited),
             path: "ring.gpg".parse().unwrap(),
-            mirror: "a".into(),
+            mirror: "ghcr.io/org/a".parse().unwrap(),
         };
         assert_eq!(verdict(&pin, PATH, "", &[("ring.gpg", &edited)]), Err(changed));
     }

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::{ClearError, Clearing, Known, Refused};
+use crate::artifact::{ClearError, Clearing, Refused};
 use crate::finding::{Code, Exception, Finding};
 use crate::graph::StepGraph;
 use crate::lock::Pin;
@@ -25,8 +25,8 @@ async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {
     let (State::Change(change), Some(pin)) = (&row.state, row.pin.clone()) else { return };
     let mirror = &clearing.workspace.mirrors[graph.unit(row.unit).mirror()];
     let from = origin(*change, &pin);
-    match clearing.clear(mirror, &pin, from, Known::Cached(&clearing.cache)).await {
-        Ok(cleared) => row.claims = cleared.verdict().and_then(|verdict| verdict.claims.clone()),
+    match clearing.would_clear(mirror, &pin, from).await {
+        Ok(verdict) => row.claims = verdict.and_then(|verdict| verdict.claims),
         Err(error) => row.add(finding(&pin, from, &error)),
     }
 }
@@ -67,6 +67,12 @@ pub fn finding(pin: &Pin, from: &Repository, error: &ClearError) -> Finding {
             reference: reference.clone(),
             digest: pin.digest,
         }),
+        ClearError::Refused(Refused::Policy(_)) => Finding::of(
+            Code::PinMismatch,
+            &reference,
+            error.to_string(),
+            "do not publish it; remove the version, or pin a release that a good key signed",
+        ),
         ClearError::Refused(_) | ClearError::Mismatch(_) => {
             Finding::of(Code::PinMismatch, &reference, error.to_string(), again)
         }

@@ -8,9 +8,11 @@ use crate::artifact::Clearing;
 use crate::finding::{Code, Finding};
 use crate::graph::StepGraph;
 use crate::http;
+use crate::lock::Signer;
 use crate::oci::{Digest, Repository};
-use crate::plan::Plan;
-use crate::settings::Acceptable;
+use crate::plan::{Plan, State};
+use crate::registry::RegistryError;
+use crate::settings::{Accept, Acceptable};
 use crate::workspace::{KeyringSource, Mirror};
 
 /// How many repositories and keyrings are asked together: tag lists are what registries throttle first.
@@ -35,8 +37,15 @@ pub async fn orphans(clearing: &Clearing, graph: &StepGraph) -> Vec<Finding> {
 }
 
 async fn orphans_of(clearing: &Clearing, repository: &Repository, declared: &BTreeSet<String>) -> Vec<Finding> {
-    // A repository that is not there, or that cannot be listed, is told by the rows of its charts.
-    let Ok(tags) = clearing.registries.at(repository).tags(repository).await else { return Vec::new() };
+    let tags = match clearing.registries.at(repository).tags(repository).await {
+        Ok(tags) => tags,
+        Err(RegistryError::NotFound { .. }) => return Vec::new(),
+        Err(error) => {
+            let message =
+                format!("the tags of {repository} could not be listed, so what nobody declares is unknown: {error}");
+            return vec![Finding::of_run(Code::Orphan, message, "")];
+        }
+    };
     let undeclared = tags.into_iter().filter(|tag| !declared.contains(tag.as_str()) && !is_referrers_tag(tag.as_str()));
     let note = |tag| {
         let reference = repository.tagged(tag);
@@ -51,50 +60,70 @@ fn is_referrers_tag(tag: &str) -> bool {
         .is_some_and(|rest| rest.get(..64).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())))
 }
 
-/// Notes about keyrings that are no longer what was committed.
-pub async fn keyrings(clearing: &Clearing) -> Vec<Finding> {
-    let urls = clearing.workspace.mirrors.iter().filter_map(|mirror| match &mirror.trust.keyring {
-        Some(KeyringSource::Url(url)) => Some((mirror, url.clone())),
-        _ => None,
-    });
-    let one = |(mirror, url): (&Mirror, url::Url)| {
-        let name = mirror.name.clone();
+/// Notes about keyrings that are no longer what the pins of their mirror were locked with.
+pub async fn keyrings(clearing: &Clearing, graph: &StepGraph) -> Vec<Finding> {
+    let mut locked: BTreeMap<usize, BTreeSet<Digest>> = BTreeMap::new();
+    for unit in graph.units() {
+        locked.entry(unit.mirror()).or_default().extend(unit.pin().and_then(|pin| pin.keyring));
+    }
+    let mut urls: BTreeMap<&url::Url, Vec<(&Mirror, BTreeSet<Digest>)>> = BTreeMap::new();
+    for (index, digests) in locked.into_iter().filter(|(_, digests)| !digests.is_empty()) {
+        let mirror = &clearing.workspace.mirrors[index];
+        if let Some(KeyringSource::Url(url)) = &mirror.trust.keyring {
+            urls.entry(url).or_default().push((mirror, digests));
+        }
+    }
+    let one = |(url, mirrors): (&url::Url, Vec<(&Mirror, BTreeSet<Digest>)>)| {
+        let url = url.clone();
+        let mirrors: Vec<_> =
+            mirrors.into_iter().map(|(mirror, digests)| (mirror.destination.clone(), digests)).collect();
         async move {
-            let message = match http::fetch_public(&url, http::KEYRING_LIMIT).await {
-                Ok(bytes) if clearing.workspace.keyring(&Digest::of(&bytes)).is_some() => return None,
-                Ok(bytes) => format!("the keyring of {name} changed: {url} is {} now", Digest::of(&bytes)),
-                Err(error) => format!("the keyring of {name} could not be asked: {error}"),
-            };
-            let next =
-                format!("`chartsync lock --refresh-keyring {name}` verifies its pins with it and shows its keys");
-            Some(Finding::of_run(Code::Keyring, message, next))
+            let now = http::fetch_public(&url, http::KEYRING_LIMIT).await.map(|bytes| Digest::of(&bytes));
+            mirrors
+                .into_iter()
+                .filter_map(|(mirror, digests)| keyring_note(&mirror, &digests, &now))
+                .collect::<Vec<_>>()
         }
     };
-    let notes: Vec<_> = futures_util::stream::iter(urls).map(one).buffered(AT_ONCE).collect().await;
-    notes.into_iter().flatten().collect()
+    futures_util::stream::iter(urls).map(one).buffered(AT_ONCE).collect::<Vec<_>>().await.concat()
+}
+
+fn keyring_note(
+    mirror: &Repository,
+    locked: &BTreeSet<Digest>,
+    now: &Result<Digest, http::Unfetched>,
+) -> Option<Finding> {
+    let message = match now {
+        Ok(digest) if locked.contains(digest) => return None,
+        Ok(digest) => format!("the keyring of {mirror} changed upstream: it is {digest} now"),
+        Err(error) => format!("the keyring of {mirror} could not be asked: {error}"),
+    };
+    let next = format!("`chartsync lock --refresh-keyring {mirror}` verifies its pins with it and shows its keys");
+    Some(Finding::of_run(Code::Keyring, message, next))
 }
 
 /// Notes about exceptions that nothing in this plan needed. Only a whole plan with every answer can tell.
 #[must_use]
 pub fn unneeded(clearing: &Clearing, plan: &Plan) -> Vec<Finding> {
-    let settings = &clearing.workspace.settings;
-    let needed = |accept: &crate::settings::Accept| {
-        let row = plan.rows.iter().find(|row| row.reference == accept.reference);
-        let Some((row, pin)) = row.and_then(|row| Some((row, row.pin.as_ref()?))) else { return false };
+    let rows: BTreeMap<_, _> = plan.rows.iter().map(|row| (&row.reference, row)).collect();
+    let needed = |accept: &Accept| {
+        let Some((row, pin)) = rows.get(&accept.reference).and_then(|row| Some((row, row.pin.as_ref()?))) else {
+            return false;
+        };
+        let is_pinned = pin.digest == accept.digest;
         match accept.finding {
             // While the chart is not published as pinned, the exception may be what lets it through.
-            Acceptable::Moved | Acceptable::Gone => row.state != crate::plan::State::Unchanged,
+            Acceptable::Moved | Acceptable::Gone => row.state != State::Unchanged,
             Acceptable::Replace => row.held == Some(accept.digest),
-            Acceptable::Unsigned => pin.digest == accept.digest && pin.signer == crate::lock::Signer::None,
-            Acceptable::ExpiredKey | Acceptable::NewSigner => {
-                pin.digest == accept.digest && pin.signer != crate::lock::Signer::None
-            }
+            Acceptable::Unsigned => is_pinned && pin.signer == Signer::None,
+            Acceptable::ExpiredKey | Acceptable::NewSigner => is_pinned && pin.signer != Signer::None,
         }
     };
-    let note = |accept: &crate::settings::Accept| {
+    let note = |accept: &Accept| {
         let message = format!("nothing needs the exception `{}` for {}", accept.finding, accept.digest);
         Finding::of(Code::Unneeded, &accept.reference, message, "remove it from the settings")
             .at(Some(accept.location.clone()))
     };
-    settings.accept.iter().filter(|accept| !needed(accept)).map(note).collect()
+    let accepts = clearing.workspace.settings.accept.iter();
+    accepts.filter(|accept| !needed(accept)).map(note).collect()
 }

@@ -59,8 +59,10 @@ pub struct Observed {
     pub source: Source,
     /// Of our signature.
     pub signature: Signature,
-    /// What registries answered instead of an answer, the destination's first.
-    pub errors: Vec<RegistryError>,
+    /// What the destination answered instead of an answer.
+    pub destination_error: Option<RegistryError>,
+    /// What the source answered instead of an answer.
+    pub source_error: Option<RegistryError>,
     /// When the destination was asked.
     pub at: Instant,
 }
@@ -85,15 +87,20 @@ pub async fn observe(
 }
 
 async fn observe_one(pin: &Pin, settings: &Settings, registries: &Registries, ask: &Ask, ask_source: bool) -> Observed {
-    let at = Instant::now();
-    let mut errors = Vec::new();
+    let mut observed = Observed {
+        destination: Destination::NotAsked,
+        source: Source::NotAsked,
+        signature: unlooked(settings),
+        destination_error: None,
+        source_error: None,
+        at: Instant::now(),
+    };
     if ask.network == Network::Offline {
-        let signature = unlooked(settings);
-        return Observed { destination: Destination::NotAsked, source: Source::NotAsked, signature, errors, at };
+        return observed;
     }
     let registry = registries.at(&pin.destination);
     let registry = if ask.rights == Rights::Write { registry.for_push() } else { registry };
-    let destination = match registry.resolve(&pin.reference()).await.map(|seen| seen.digest) {
+    observed.destination = match registry.resolve(&pin.reference()).await.map(|seen| seen.digest) {
         Ok(digest) if digest == pin.digest => Destination::Same,
         Ok(digest) => Destination::Other(digest),
         Err(RegistryError::NotFound { .. }) => Destination::Absent,
@@ -103,28 +110,22 @@ async fn observe_one(pin: &Pin, settings: &Settings, registries: &Registries, as
                 RegistryError::Denied { credential: true, .. } => Destination::Denied(Credential::Sent),
                 _ => Destination::Unknown,
             };
-            errors.push(error);
+            observed.destination_error = Some(error);
             destination
         }
     };
-    let source = if ask_source || needs_source(destination, &exceptions(settings, pin)) {
-        observe_source(pin, registries, &mut errors).await
-    } else {
-        Source::NotAsked
-    };
-    Observed { destination, source, signature: unlooked(settings), errors, at }
-}
-
-async fn observe_source(pin: &Pin, registries: &Registries, errors: &mut Vec<RegistryError>) -> Source {
-    match registries.at(&pin.source).resolve(&pin.source_reference()).await.map(|seen| seen.digest) {
-        Ok(digest) if digest == pin.digest => Source::Same,
-        Ok(digest) => Source::Other(digest),
-        Err(RegistryError::NotFound { .. }) => Source::Absent,
-        Err(error) => {
-            errors.push(error);
-            Source::Unknown
-        }
+    if ask_source || needs_source(observed.destination, &exceptions(settings, pin)) {
+        observed.source = match registries.at(&pin.source).resolve(&pin.source_reference()).await {
+            Ok(seen) if seen.digest == pin.digest => Source::Same,
+            Ok(seen) => Source::Other(seen.digest),
+            Err(RegistryError::NotFound { .. }) => Source::Absent,
+            Err(error) => {
+                observed.source_error = Some(error);
+                Source::Unknown
+            }
+        };
     }
+    observed
 }
 
 /// The signature of a chart that nobody looked at.

@@ -13,6 +13,7 @@ use crate::oci::{Digest, Reference};
 use crate::plan::diff::{Block, Change, Decision, Destination, Side, Source, Upstream, decide, upstream};
 use crate::plan::observe::{Observed, exceptions};
 use crate::plan::signers;
+use crate::registry::RegistryError;
 use crate::settings::{Accept, Acceptable};
 use crate::workspace::Workspace;
 
@@ -151,7 +152,8 @@ fn stale_row(workspace: &Workspace, id: UnitId, unit: &Unit, unsatisfied: &Unsat
     let declared = mirror.versions.iter().find(|declared| declared.version == unit.version);
     let finding = Finding::of(Code::Stale, &unit.reference, unsatisfied.to_string(), "")
         .at(declared.map(|declared| declared.location.clone()));
-    row.add(finding);
+    let exception = unsatisfied.exception(&unit.reference);
+    row.add(Finding { exception, ..finding });
     row
 }
 
@@ -205,17 +207,21 @@ fn unseen(row: &Row) -> Finding {
 }
 
 fn failed(row: &Row, side: Side, observed: &Observed) -> Finding {
-    let (word, reference) = match side {
-        Side::Source => ("source", &row.source),
-        Side::Destination => ("destination", &row.reference),
+    let (word, reference, reason) = match side {
+        Side::Source => ("source", &row.source, reason(observed.source_error.as_ref())),
+        Side::Destination => ("destination", &row.reference, reason(observed.destination_error.as_ref())),
     };
-    let reason = observed.errors.last().map_or_else(|| "no answer".to_owned(), ToString::to_string);
     Finding::of(
         Code::Error,
         &row.reference,
         format!("the {word} {reference} could not be asked: {reason}"),
         "run again; what could not be seen is never taken for absent",
     )
+}
+
+/// What a registry answered instead of an answer.
+fn reason(error: Option<&RegistryError>) -> String {
+    error.map_or_else(|| "no answer".to_owned(), ToString::to_string)
 }
 
 fn withheld(pin: &Pin, block: Block, observed: &Observed) -> Finding {
@@ -251,7 +257,7 @@ fn withheld(pin: &Pin, block: Block, observed: &Observed) -> Finding {
             &reference,
             format!(
                 "whether it is signed could not be found out: {}",
-                observed.errors.last().map_or_else(|| "no answer".to_owned(), ToString::to_string)
+                reason(observed.destination_error.as_ref())
             ),
             "run again; nothing is signed while the answer is unknown",
         ),
@@ -273,10 +279,7 @@ fn told_upstream(pin: &Pin, upstream: Upstream, observed: &Observed) -> Finding 
             "upstream may have withdrawn it for a reason: find out".to_owned(),
         ),
         Upstream::Unreachable => (
-            format!(
-                "the source {source} could not be asked: {}",
-                observed.errors.last().map_or_else(|| "no answer".to_owned(), ToString::to_string)
-            ),
+            format!("the source {source} could not be asked: {}", reason(observed.source_error.as_ref())),
             String::new(),
         ),
     };

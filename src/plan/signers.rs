@@ -4,31 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Code, Exception, Finding};
 use crate::graph::{StepGraph, UnitId};
-use crate::lock::{Pin, Signer};
+use crate::lock::{Pin, Signer, is_listed};
 use crate::plan::rows::signer_name;
 use crate::settings::Acceptable;
 use crate::workspace::{Mirror, Workspace};
 
-/// The finding for each chart version whose signer is another than its destination's other versions have.
+/// The finding for each chart version that is one of several signers' and that nobody has vouched for.
 ///
-/// A signer that the manifest's `fingerprints` list, and one that was accepted for exactly this pin, says nothing against
-/// the others; what is left must be one signer. The whole graph is looked at, whatever was selected.
+/// One destination's pins all have one signer, or a person has said of this very chart, or of its signer, that it is right.
+/// The whole graph is looked at, whatever was selected.
 #[must_use]
 pub fn odd_ones(workspace: &Workspace, graph: &StepGraph) -> BTreeMap<UnitId, Finding> {
     let mut destinations: BTreeMap<usize, Vec<(UnitId, &Pin)>> = BTreeMap::new();
     for id in graph.ids() {
         let unit = graph.unit(id);
-        if let Some(pin) = unit.pin()
-            && !is_vouched_for(workspace, &workspace.mirrors[unit.mirror()], pin)
-        {
+        if let Some(pin) = unit.pin() {
             destinations.entry(unit.mirror()).or_default().push((id, pin));
         }
     }
     let mut odd = BTreeMap::new();
-    for pins in destinations.values() {
+    for (mirror, pins) in destinations {
         let signers: BTreeSet<&Signer> = pins.iter().map(|(_, pin)| &pin.signer).collect();
         if signers.len() > 1 {
-            odd.extend(pins.iter().map(|(id, pin)| (*id, finding(pin, &signers))));
+            let mirror = &workspace.mirrors[mirror];
+            let unvouched = pins.iter().filter(|(_, pin)| !is_vouched_for(workspace, mirror, pin));
+            odd.extend(unvouched.map(|(id, pin)| (*id, finding(pin, &signers))));
         }
     }
     odd
@@ -36,11 +36,8 @@ pub fn odd_ones(workspace: &Workspace, graph: &StepGraph) -> BTreeMap<UnitId, Fi
 
 /// Whether a person has said that this very signer is right here.
 fn is_vouched_for(workspace: &Workspace, mirror: &Mirror, pin: &Pin) -> bool {
-    let listed = match &pin.signer {
-        Signer::Pgp(fingerprint) => mirror.trust.fingerprints.contains(fingerprint),
-        Signer::None => false,
-    };
-    listed || workspace.settings.accepts(lifting(pin), &pin.reference(), &pin.digest).is_some()
+    is_listed(pin, mirror, workspace)
+        || workspace.settings.accepts(lifting(pin), &pin.reference(), &pin.digest).is_some()
 }
 
 /// Which exception vouches for a pin's signer.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use crate::diagnostic::Location;
 use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
 use crate::oci::Repository;
@@ -126,17 +127,30 @@ fn registry(host: &str, base: &RegistrySettings, here: &RegistrySettings, told: 
 fn mirrors(base: &[Mirror], here: &[Mirror], told: &mut Told) {
     let old: BTreeMap<&Repository, &Mirror> = base.iter().map(|mirror| (&mirror.destination, mirror)).collect();
     for mirror in here {
-        match old.get(&mirror.destination) {
-            Some(before) => one_mirror(before, mirror, told),
-            None => told.0.push(
-                Finding::of_run(
-                    Code::Trust,
-                    format!("{} is new: it trusts {} with {}", mirror.destination, mirror.source, keyring(mirror)),
-                    "",
-                )
-                .at(Some(crate::diagnostic::Location::file(&mirror.file))),
-            ),
+        if let Some(before) = old.get(&mirror.destination) {
+            one_mirror(before, mirror, told);
+            continue;
         }
+        let message = format!(
+            "{} is new: it trusts {} with {}, provenance {}, `fingerprints`: {}",
+            mirror.destination,
+            mirror.source,
+            keyring(mirror),
+            required(mirror),
+            fingerprints(mirror)
+        );
+        told.0.push(Finding::of_run(Code::Trust, message, "").at(Some(Location::file(&mirror.file))));
+    }
+}
+
+fn required(mirror: &Mirror) -> &'static str {
+    if mirror.trust.required { "required" } else { "not required" }
+}
+
+fn fingerprints(mirror: &Mirror) -> String {
+    match mirror.trust.fingerprints.as_slice() {
+        [] => "any key of its keyring".to_owned(),
+        listed => listed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }
 
@@ -145,15 +159,10 @@ fn one_mirror(base: &Mirror, here: &Mirror, told: &mut Told) {
     let first = told.0.len();
     told.differs(&format!("the source of {name}"), &base.source, &here.source);
     told.differs(&format!("the keyring of {name}"), &keyring(base), &keyring(here));
-    let required = |mirror: &Mirror| if mirror.trust.required { "required" } else { "not required" };
     told.differs(&format!("the provenance of {name}"), &required(base), &required(here));
-    let fingerprints = |mirror: &Mirror| match mirror.trust.fingerprints.as_slice() {
-        [] => "any key of its keyring".to_owned(),
-        listed => listed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    };
     told.differs(&format!("`fingerprints` of {name}, who may sign it,"), &fingerprints(base), &fingerprints(here));
     for finding in &mut told.0[first..] {
-        finding.location = Some(crate::diagnostic::Location::file(&here.file));
+        finding.location = Some(Location::file(&here.file));
     }
 }
 
@@ -206,7 +215,7 @@ fn keyring_of<'a>(side: Trusted<'a>, mirror: &Mirror) -> Option<&'a Keyring> {
         Some(KeyringSource::Url(_)) => side.lockfile.of(&mirror.destination).last().and_then(|pin| pin.keyring),
         None => None,
     };
-    side.workspace.keyrings.parsed(&digest?)
+    side.workspace.keyrings.parsed(&digest?).map(AsRef::as_ref)
 }
 
 /// The keys that come, go and are revoked, by destination.

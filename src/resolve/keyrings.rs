@@ -7,14 +7,14 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use crate::artifact::Clearing;
-use crate::graph::StepGraph;
+use crate::graph::{StepGraph, UnitId};
 use crate::http;
 use crate::lock::{Lockfile, Pin};
 use crate::oci::Digest;
 use crate::provenance::{Fingerprint, KeyChanges, Keyring};
 use crate::resolve::{Event, Order};
 use crate::work;
-use crate::workspace::{KeyringSource, Mirror};
+use crate::workspace::{KeyringSource, Mirror, Tree};
 
 /// The keyring that a mirror's new pins are verified with.
 #[derive(Debug, Clone)]
@@ -45,49 +45,72 @@ pub async fn choose(
     existing: &Lockfile,
     order: &Order,
 ) -> BTreeMap<usize, Chosen> {
-    let mirrors: BTreeSet<usize> = order.selected.iter().map(|id| graph.unit(*id).mirror()).collect();
-    let one = |index: usize| async move {
+    let of = |ids: &BTreeSet<UnitId>| -> BTreeSet<usize> { ids.iter().map(|id| graph.unit(*id).mirror()).collect() };
+    let repinned = of(&order.repin);
+    let one = |index: usize| {
         let mirror = &clearing.workspace.mirrors[index];
-        (index, choose_one(clearing, mirror, existing, order.refresh.contains(&index)).await)
+        let ask = if order.refresh.contains(&index) {
+            Ask::Always
+        } else if repinned.contains(&index) || lacks_pin(mirror, existing) {
+            Ask::WithoutAny
+        } else {
+            Ask::Never
+        };
+        async move { (index, choose_one(clearing, mirror, existing, order, ask).await) }
     };
-    futures_util::stream::iter(mirrors).map(one).buffer_unordered(super::AT_ONCE).collect().await
+    futures_util::stream::iter(of(&order.selected)).map(one).buffer_unordered(super::AT_ONCE).collect().await
 }
 
-async fn choose_one(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile, refresh: bool) -> Chosen {
-    let committed = committed(clearing, mirror, existing).await;
+/// When a keyring's URL is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// It was asked for.
+    Always,
+    /// Something is to be verified: if the workspace has none that a pin of this mirror rests on.
+    WithoutAny,
+    /// Nothing is to be verified.
+    Never,
+}
+
+async fn choose_one(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile, order: &Order, ask: Ask) -> Chosen {
+    let committed = locked_with(clearing, mirror, existing);
     match &mirror.trust.keyring {
         None => Chosen { keyring: Ok(None), fetched: None, before: committed },
-        Some(KeyringSource::Path { digest, .. }) => {
-            let keyring = clearing.keyring(digest).await.map(Some).map_err(|error| error.to_string());
-            Chosen { keyring, fetched: None, before: committed }
+        Some(KeyringSource::Path { digest, path }) => {
+            let keyring = clearing.workspace.keyrings.parsed(digest).cloned();
+            let keyring = keyring.map(Some).ok_or_else(|| format!("{path} has no usable key"));
+            let before = committed.or_else(|| before_edit(order.committed.as_ref()?, mirror, existing, path.as_str()));
+            Chosen { keyring, fetched: None, before }
         }
-        Some(KeyringSource::Url(_)) if !refresh && committed.is_some() => {
+        Some(KeyringSource::Url(_)) if ask != Ask::Always && committed.is_some() => {
             Chosen { keyring: Ok(committed.clone()), fetched: None, before: committed }
         }
-        Some(KeyringSource::Url(url)) if needs_keyring(mirror, existing) || refresh => match fetch(url).await {
+        Some(KeyringSource::Url(_)) if ask == Ask::Never => Chosen { keyring: Ok(None), fetched: None, before: None },
+        Some(KeyringSource::Url(url)) => match fetch(url).await {
             Ok((bytes, keyring)) => {
                 Chosen { keyring: Ok(Some(Arc::new(keyring))), fetched: Some(bytes), before: committed }
             }
             Err(error) => Chosen { keyring: Err(error), fetched: None, before: committed },
         },
-        Some(KeyringSource::Url(_)) => Chosen { keyring: Ok(None), fetched: None, before: None },
     }
 }
 
-/// The newest committed keyring that a pin of this mirror was locked with.
-async fn committed(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile) -> Option<Arc<Keyring>> {
-    for pin in existing.of(&mirror.destination).iter().rev() {
-        if let Some(digest) = &pin.keyring
-            && let Ok(keyring) = clearing.keyring(digest).await
-        {
-            return Some(keyring);
-        }
-    }
-    None
+/// The newest keyring in the workspace that a pin of this mirror was locked with.
+fn locked_with(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile) -> Option<Arc<Keyring>> {
+    let pins = existing.of(&mirror.destination).iter().rev();
+    pins.filter_map(|pin| pin.keyring).find_map(|digest| clearing.workspace.keyrings.parsed(&digest)).cloned()
+}
+
+/// The keyring that an edited file held when it was committed last, if a pin was locked with it.
+fn before_edit(committed: &Tree, mirror: &Mirror, existing: &Lockfile, path: &str) -> Option<Arc<Keyring>> {
+    let bytes = committed.read(path).ok()??;
+    let digest = Some(Digest::of(&bytes));
+    existing.of(&mirror.destination).iter().find(|pin| pin.keyring == digest)?;
+    Keyring::parse(&bytes).ok().map(Arc::new)
 }
 
 /// Whether any version of this mirror has yet to be verified.
-fn needs_keyring(mirror: &Mirror, existing: &Lockfile) -> bool {
+fn lacks_pin(mirror: &Mirror, existing: &Lockfile) -> bool {
     mirror.versions.iter().any(|declared| existing.get(&mirror.destination, &declared.version).is_none())
 }
 
@@ -98,13 +121,23 @@ async fn fetch(url: &url::Url) -> Result<(Bytes, Keyring), String> {
     Ok((bytes, parsed.map_err(|error| format!("what {url} holds is no keyring: {error}"))?))
 }
 
-/// What is told about keyrings that pins rest on and did not before.
-pub(super) fn events(clearing: &Clearing, chosen: &BTreeMap<usize, Chosen>, lockfile: &Lockfile) -> Vec<Event> {
+/// What is told about keyrings that pins rest on now and did not before.
+pub(super) fn events(
+    clearing: &Clearing,
+    chosen: &BTreeMap<usize, Chosen>,
+    existing: &Lockfile,
+    lockfile: &Lockfile,
+) -> Vec<Event> {
+    let rests = |lockfile: &Lockfile, mirror: &Mirror, digest| {
+        lockfile.of(&mirror.destination).iter().any(|pin| pin.keyring == Some(digest))
+    };
     let one = |(index, chosen): (&usize, &Chosen)| {
         let mirror = &clearing.workspace.mirrors[*index];
         let keyring = chosen.keyring.as_ref().ok()?.as_ref()?;
-        let digest = Some(keyring.digest());
-        lockfile.of(&mirror.destination).iter().find(|pin| pin.keyring == digest)?;
+        let digest = keyring.digest();
+        if rests(existing, mirror, digest) || !rests(lockfile, mirror, digest) {
+            return None;
+        }
         let change = change(chosen.before.as_deref(), keyring)?;
         Some(Event::Keyring { mirror: mirror.name.clone(), change })
     };

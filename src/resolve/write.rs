@@ -3,9 +3,9 @@
 //! Two `lock` at once are told apart by a lock on the settings file, so that neither loses the other's pins.
 
 use std::fs::{File, TryLockError};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::files::{Readers, write_whole};
 use crate::resolve::Resolution;
 use crate::settings::SETTINGS_FILE;
 use crate::workspace::{LOCK_FILE, keyring_file};
@@ -52,33 +52,14 @@ pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Resu
     for (digest, bytes) in &resolution.keyrings {
         let path = root.join(keyring_file(digest));
         if !path.exists() {
-            write_whole(&path, bytes)?;
+            write_whole(&path, &[bytes], Readers::All).map_err(io(&path))?;
         }
     }
     let text = resolution.lockfile.render();
     if before == Some(text.as_str()) {
         return Ok(false);
     }
-    write_whole(&root.join(LOCK_FILE), text.as_bytes())?;
+    let path = root.join(LOCK_FILE);
+    write_whole(&path, &[text.as_bytes()], Readers::All).map_err(io(&path))?;
     Ok(true)
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io(path))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io(path))?;
-    readable(file.as_file()).map_err(io(path))?;
-    file.persist(path).map_err(|error| io(path)(error.error))?;
-    Ok(())
-}
-
-/// Temporary files are private; what is committed is not.
-fn readable(file: &File) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 //! Owns that `keyrings/<sha256>.gpg` is what its name says. Knows nothing of signatures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -27,7 +27,7 @@ pub struct Keyrings {
 #[derive(Debug)]
 struct Ring {
     bytes: Vec<u8>,
-    parsed: OnceLock<Option<Keyring>>,
+    parsed: OnceLock<Option<Arc<Keyring>>>,
 }
 
 impl Keyrings {
@@ -39,9 +39,9 @@ impl Keyrings {
 
     /// The keys of a keyring; `None` where there is none of that digest, or none of its keys can be used.
     #[must_use]
-    pub fn parsed(&self, digest: &Digest) -> Option<&Keyring> {
+    pub fn parsed(&self, digest: &Digest) -> Option<&Arc<Keyring>> {
         let ring = self.rings.get(digest)?;
-        ring.parsed.get_or_init(|| Keyring::parse(&ring.bytes).ok()).as_ref()
+        ring.parsed.get_or_init(|| Keyring::parse(&ring.bytes).ok().map(Arc::new)).as_ref()
     }
 
     /// Whether `keyrings/<sha256>.gpg` is there for this digest.

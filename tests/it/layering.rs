@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Reading order; `main.rs` and `lib.rs` stand outside.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "oci",
     "key",
     "diagnostic",
     "document",
     "settings",
     "finding",
+    "files",
     "work",
     "cache",
     "chart",

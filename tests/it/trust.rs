@@ -89,7 +89,7 @@ fn another_keyring() {
     check(
         |bench| {
             bench.workspace.write("keyrings/web.gpg", [bench.key.public(), other.public()].concat());
-            bench.workspace.run("lock").exits(1).says("--refresh-keyring web");
+            bench.workspace.run("lock").exits(1).says("--refresh-keyring charts.example/platform/web");
             bench.workspace.run("lock --refresh-keyring web").ok();
         },
         &[&other.fingerprint()],

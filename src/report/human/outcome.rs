@@ -7,7 +7,6 @@ use super::page::{Page, Tone, faint, plain, strong, toned};
 use super::{accepted, count, signed};
 use crate::apply::Outcome;
 use crate::diagnostic::Severity;
-use crate::graph::UnitId;
 use crate::lock::Signer;
 use crate::plan::{Change, Row, State};
 
@@ -67,8 +66,7 @@ fn interrupted(page: &mut Page, outcome: &Outcome) {
         return;
     }
     page.gap();
-    let left = |id: &UnitId| outcome.plan.rows.iter().find(|row| row.unit == *id);
-    for row in outcome.interrupted.iter().filter_map(left) {
+    for row in outcome.plan.rows.iter().filter(|row| outcome.interrupted.contains(&row.unit)) {
         page.line(0, &[toned(Tone::Warning, "E interrupted"), plain("  "), strong(row.reference.to_string())]);
     }
     page.line(4, &[faint("next: "), plain("run again; what was written so far is found, nothing is written twice")]);

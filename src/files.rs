@@ -1,0 +1,62 @@
+//! Writing a file whole or not at all: a reader sees the old bytes or the new ones. Knows no format.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner.
+    Owner,
+    /// Everybody: what is committed or handed on.
+    All,
+}
+
+/// Writes these parts, one after the other, as the file's new bytes, and makes its folder.
+pub fn write_whole(path: &Path, parts: &[&[u8]], readers: Readers) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    if readers == Readers::All {
+        // A temporary file is its owner's alone.
+        readable(file.as_file())?;
+        file.as_file().sync_all()?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn readable(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/file");
+        write_whole(&path, &[b"one"], Readers::All).unwrap();
+        write_whole(&path, &[b"t", b"wo"], Readers::Owner).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert!(write_whole(&path.join("below"), &[b""], Readers::All).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+}
