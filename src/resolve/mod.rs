@@ -1,7 +1,7 @@
 //! What `lock` does: the only place that chooses bytes.
 //!
 //! Owns which pins are kept, made, replaced, carried and dropped, and where a keyring comes from. Writes nothing itself but
-//! through [`write`], after everything is known. Does not know what destinations hold.
+//! through [`mod@write`], after everything is known. Does not know what destinations hold.
 
 pub mod keyrings;
 mod version;
