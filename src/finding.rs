@@ -54,6 +54,30 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every kind.
+    pub const ALL: [Self; 20] = [
+        Self::PinMismatch,
+        Self::Moved,
+        Self::Gone,
+        Self::Signer,
+        Self::ExpiredKey,
+        Self::Drift,
+        Self::SignatureUnknown,
+        Self::TooManyChanges,
+        Self::StalePlan,
+        Self::Skipped,
+        Self::Missing,
+        Self::Error,
+        Self::Stale,
+        Self::Trust,
+        Self::Upstream,
+        Self::Unseen,
+        Self::Orphan,
+        Self::Keyring,
+        Self::Undeclared,
+        Self::Unneeded,
+    ];
+
     /// The stable name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -203,5 +227,21 @@ impl Finding {
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.code.severity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_stands_in_the_reference() {
+        let readme = include_str!("../README.md");
+        for code in Code::ALL {
+            let row =
+                readme.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", code.as_str())));
+            let row = row.unwrap_or_else(|| panic!("the README does not list `{}`", code.as_str()));
+            assert!(row.starts_with(&format!("| `{}` |", code.sign())), "{row}");
+        }
     }
 }

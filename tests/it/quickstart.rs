@@ -54,6 +54,23 @@ fn apply_publishes_everything_and_a_second_one_does_nothing() {
     quickstart.run("apply").ok();
 }
 
+/// What the README shows of the example is what the program prints.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = include_str!("../../README.md");
+    let quickstart = Quickstart::new();
+    for run in ["the first", "the second"] {
+        let applied = quickstart.run("apply").ok();
+        assert!(readme.contains(applied.stdout().trim()), "{run}: {applied}");
+    }
+    let root = quickstart.0.path().join("quickstart");
+    fs::remove_dir_all(root.join("registry/published")).unwrap();
+    fs::copy(root.join("moved/index.json"), root.join("registry/upstream/charts/edge-proxy/index.json")).unwrap();
+    let planned = quickstart.run("plan").exits(4);
+    let finding = planned.stdout().lines().take(12).collect::<Vec<_>>().join("\n");
+    assert!(readme.contains(finding.trim()), "{planned}");
+}
+
 #[test]
 fn the_committed_lockfile_is_what_lock_writes() {
     let quickstart = Quickstart::new();
