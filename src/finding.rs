@@ -78,78 +78,48 @@ impl Code {
         Self::Unneeded,
     ];
 
+    /// Sign, name and severity.
+    fn row(self) -> (char, &'static str, Severity) {
+        match self {
+            Self::PinMismatch => ('!', "pin-mismatch", Severity::Blocking),
+            Self::Moved => ('!', "moved", Severity::Blocking),
+            Self::Gone => ('!', "gone", Severity::Blocking),
+            Self::Signer => ('!', "signer", Severity::Blocking),
+            Self::ExpiredKey => ('!', "expired-key", Severity::Blocking),
+            Self::Drift => ('x', "drift", Severity::Blocking),
+            Self::SignatureUnknown => ('!', "signature-unknown", Severity::Blocking),
+            Self::TooManyChanges => ('!', "too-many-changes", Severity::Blocking),
+            Self::StalePlan => ('!', "stale-plan", Severity::Blocking),
+            Self::Skipped => ('!', "skipped", Severity::Blocking),
+            Self::Missing => ('!', "missing", Severity::Blocking),
+            Self::Error => ('E', "error", Severity::Blocking),
+            Self::Stale => ('?', "stale", Severity::Blocking),
+            Self::Trust => ('t', "trust", Severity::Warning),
+            Self::Upstream => ('u', "upstream", Severity::Warning),
+            Self::Unseen => ('~', "unseen", Severity::Note),
+            Self::Orphan => ('-', "orphan", Severity::Note),
+            Self::Keyring => ('i', "keyring", Severity::Note),
+            Self::Undeclared => ('i', "undeclared", Severity::Note),
+            Self::Unneeded => ('i', "unneeded", Severity::Note),
+        }
+    }
+
     /// The stable name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PinMismatch => "pin-mismatch",
-            Self::Moved => "moved",
-            Self::Gone => "gone",
-            Self::Signer => "signer",
-            Self::ExpiredKey => "expired-key",
-            Self::Drift => "drift",
-            Self::SignatureUnknown => "signature-unknown",
-            Self::TooManyChanges => "too-many-changes",
-            Self::StalePlan => "stale-plan",
-            Self::Skipped => "skipped",
-            Self::Missing => "missing",
-            Self::Error => "error",
-            Self::Stale => "stale",
-            Self::Trust => "trust",
-            Self::Upstream => "upstream",
-            Self::Unseen => "unseen",
-            Self::Orphan => "orphan",
-            Self::Keyring => "keyring",
-            Self::Undeclared => "undeclared",
-            Self::Unneeded => "unneeded",
-        }
+        self.row().1
     }
 
     /// The one-character sign in front of its line.
     #[must_use]
     pub fn sign(self) -> char {
-        match self {
-            Self::PinMismatch
-            | Self::Moved
-            | Self::Gone
-            | Self::Signer
-            | Self::ExpiredKey
-            | Self::SignatureUnknown
-            | Self::TooManyChanges
-            | Self::StalePlan
-            | Self::Skipped
-            | Self::Missing => '!',
-            Self::Drift => 'x',
-            Self::Error => 'E',
-            Self::Stale => '?',
-            Self::Trust => 't',
-            Self::Upstream => 'u',
-            Self::Unseen => '~',
-            Self::Orphan => '-',
-            Self::Keyring | Self::Undeclared | Self::Unneeded => 'i',
-        }
+        self.row().0
     }
 
     /// How much it matters.
     #[must_use]
     pub fn severity(self) -> Severity {
-        match self {
-            Self::PinMismatch
-            | Self::Moved
-            | Self::Gone
-            | Self::Signer
-            | Self::ExpiredKey
-            | Self::Drift
-            | Self::SignatureUnknown
-            | Self::TooManyChanges
-            | Self::StalePlan
-            | Self::Skipped
-            | Self::Missing
-            | Self::Error
-            | Self::Stale => Severity::Blocking,
-            Self::Trust | Self::Upstream => Severity::Warning,
-            Self::Unseen | Self::Orphan | Self::Keyring | Self::Undeclared | Self::Unneeded => Severity::Note,
-        }
+        self.row().2
     }
 }
 
