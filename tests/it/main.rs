@@ -7,16 +7,27 @@
 #[macro_use]
 mod support;
 
+mod base;
+mod conflicts;
 mod crash;
 mod faults;
 mod findings;
 mod interop;
+mod keyrings;
 mod layering;
 mod layouts;
 mod locking;
+mod pinning;
+mod pins;
+mod planning;
+mod poison;
 mod quickstart;
 mod refusals;
 mod registry;
 mod rig;
+mod saved;
+mod sides;
+mod signers;
 mod trust;
+mod verifying;
 mod wire;

@@ -1,0 +1,183 @@
+//! Every field that decides whom is trusted shows in `plan --base` when it changes: one check a field.
+
+use std::path::Path;
+
+use crate::support::pgp::Key;
+use crate::support::process::{Ran, hermetic, run};
+use crate::support::tools::Tool;
+use crate::support::workspace::Workspace;
+
+const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000007";
+
+/// A Git repository whose last commit holds these settings and one mirror; nothing of it is ever fetched.
+struct Repository {
+    workspace: Workspace,
+    settings: String,
+    manifest: String,
+    /// What the plan says without a change.
+    quiet: Ran,
+}
+
+impl Repository {
+    fn new(settings: &str) -> Self {
+        let workspace = Workspace::new("charts.example/platform");
+        let (one, other) = (Key::new("One <one@example.org>"), Key::new("Other <other@example.org>"));
+        for (file, key) in [("one.gpg", &one), ("other.gpg", &other)] {
+            workspace.write(&format!("keyrings/{file}"), key.public());
+        }
+        let trust = format!("  keyring: keyrings/one.gpg\n  fingerprints: [{}]\n", one.fingerprint());
+        let destination = "charts.example/platform/team/web";
+        workspace.mirror("web", "upstream.example/charts/web", destination, &["1.0.0"], &trust);
+        workspace.write("chartsync.toml", settings);
+        for file in ["old.pub", "new.pub", "root.json", "config.json"] {
+            workspace.write(file, file);
+        }
+        let git = |words: &str| {
+            let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
+            command.current_dir(workspace.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+            run(command.args(words.split_whitespace())).ok();
+        };
+        git("init --quiet");
+        git("add .");
+        git("commit --quiet --message base");
+        let manifest = workspace.read("mirrors/web.yaml");
+        let quiet = workspace.run("plan --offline --base HEAD").exits(3);
+        assert!(!quiet.said().contains("t trust"), "{quiet}");
+        Self { workspace, settings: settings.to_owned(), manifest, quiet }
+    }
+
+    /// Replaces text of a file, and asserts that the plan then says these words, which it did not say before.
+    #[track_caller]
+    fn tells(&self, file: &str, from: &str, to: &str, words: &[&str]) {
+        let text = if file == "chartsync.toml" { &self.settings } else { &self.manifest };
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        self.workspace.write(file, text.replacen(from, to, 1));
+        let ran = self.workspace.run("plan --offline --base HEAD").exits(3).says("t trust");
+        for words in words {
+            assert!(ran.said().contains(words) && !self.quiet.said().contains(words), "no new {words:?} in {ran}");
+        }
+        self.workspace.write(file, text);
+    }
+
+    #[track_caller]
+    fn setting(&self, from: &str, to: &str, words: &[&str]) {
+        self.tells("chartsync.toml", from, to, words);
+    }
+}
+
+const PLAIN: &str = "[publish]\nrepository = \"charts.example/platform\"\n[signing]\nmethod = \"none\"\n\
+     [registry.\"upstream.example\"]\nconcurrency = 2\n";
+
+const KEYLESS: &str = "[publish]\nrepository = \"charts.example/platform\"\n[signing]\nmethod = \"keyless\"\n\
+     issuer = \"https://tokens.example\"\nmirrors = \"https://git.example/mirror.yaml@main\"\n\
+     charts = \"https://git.example/publish.yaml@main\"\naccept = [\"https://git.example/past.yaml@main\"]\n\
+     trusted-root = \"root.json\"\nsigning-config = \"config.json\"\n";
+
+const KEY: &str = "[publish]\nrepository = \"charts.example/platform\"\n[signing]\nmethod = \"key\"\n\
+     key = \"secret.key\"\npublic-key = \"old.pub\"\naccept = []\n";
+
+#[test]
+fn how_registries_are_reached() {
+    needs!(Tool::Git);
+    let repository = Repository::new(PLAIN);
+    let host = "upstream.example";
+    repository.setting("concurrency = 2", "plain-http = true", &[host, "https", "plain http"]);
+    repository.setting("concurrency = 2", "layout = \"somewhere\"", &[host, "https", "somewhere"]);
+    let realm = "token-realm = \"https://auth.example\"";
+    repository.setting("concurrency = 2", realm, &["credential", host, "https://auth.example"]);
+    let other = "[registry.\"charts.example\"]\nplain-http = true\n[registry.\"upstream.example\"]";
+    repository.setting("[registry.\"upstream.example\"]", other, &["`charts.example`", "plain http"]);
+}
+
+#[test]
+fn where_it_is_published_and_what_is_excepted() {
+    needs!(Tool::Git);
+    let repository = Repository::new(PLAIN);
+    let narrower = "charts.example/platform/team";
+    repository.setting(
+        "charts.example/platform",
+        narrower,
+        &["`[publish] repository`", "to `charts.example/platform/team`"],
+    );
+    for finding in ["moved", "gone", "replace", "unsigned", "expired-key", "new-signer"] {
+        let entry = format!(
+            "[[accept]]\nfinding = \"{finding}\"\nreference = \"charts.example/platform/team/web:1.0.0\"\n\
+             digest = \"{DIGEST}\"\nreason = \"because I say so\"\n[registry"
+        );
+        let words = [&format!("`{finding}`"), DIGEST, "because I say so", "chartsync.toml:"];
+        repository.setting("[registry", &entry, &words);
+    }
+    repository.setting("[signing]", "[apply]\nmax-changes = 9999\n[signing]", &["max-changes", "9999"]);
+}
+
+#[test]
+fn how_it_is_signed() {
+    needs!(Tool::Git);
+    let method = "method = \"none\"";
+    let key = "method = \"key\"\nkey = \"secret.key\"\npublic-key = \"old.pub\"";
+    Repository::new(PLAIN).setting(method, key, &["`[signing] method`", "`none`", "`key`"]);
+
+    let keyless = Repository::new(KEYLESS);
+    let none = KEYLESS.split("method").nth(1).unwrap();
+    keyless.setting(&format!("method{none}"), "method = \"none\"\n", &["`[signing] method`", "`keyless`", "`none`"]);
+    let fields = [
+        ("issuer", "https://tokens.example", "https://others.example"),
+        ("mirrors", "https://git.example/mirror.yaml@main", "https://git.example/mirror.yaml@feature"),
+        ("charts", "https://git.example/publish.yaml@main", "https://git.example/publish.yaml@feature"),
+        ("accept", "https://git.example/past.yaml@main", "https://git.example/stranger.yaml@main"),
+        ("trusted-root", "root.json", "config.json"),
+        ("signing-config", "config.json", "root.json"),
+    ];
+    for (field, old, new) in fields {
+        let words = [&format!("`[signing] {field}`"), old, new];
+        keyless.setting(&format!("\"{old}\""), &format!("\"{new}\""), &words);
+    }
+    keyless.setting("accept = [", "accept = [\"old.pub\", ", &["`[signing] accept`", "old.pub"]);
+
+    let key = Repository::new(KEY);
+    key.setting("\"old.pub\"", "\"new.pub\"", &["`[signing] public-key`", "old.pub", "new.pub"]);
+    key.setting("accept = []", "accept = [\"new.pub\"]", &["`[signing] accept`", "new.pub"]);
+}
+
+#[test]
+fn whom_a_mirror_trusts() {
+    needs!(Tool::Git);
+    let repository = Repository::new(PLAIN);
+    let tells = |from: &str, to: &str, words: &[&str]| repository.tells("mirrors/web.yaml", from, to, words);
+    let fingerprints = repository.manifest.lines().find(|line| line.contains("fingerprints")).unwrap().to_owned();
+    let listed = fingerprints.trim_start_matches("  fingerprints: [").trim_end_matches(']');
+    let stranger = "0123456789ABCDEF0123456789ABCDEF01234567";
+    tells("upstream.example/charts", "upstream.example/forks", &["source", "upstream.example/forks/web"]);
+    tells("keyrings/one.gpg", "keyrings/other.gpg", &["keyring", "keyrings/other.gpg"]);
+    tells("provenance:\n", "provenance:\n  required: false\n", &["`required`", "`not required`"]);
+    tells(&fingerprints, "", &["`fingerprints`", listed]);
+    tells(listed, &format!("{listed}, {stranger}"), &["`fingerprints`", stranger]);
+    tells(listed, stranger, &["`fingerprints`", stranger]);
+}
+
+/// A destination that has no "before" is named with everything that it trusts.
+#[test]
+fn whom_a_new_or_renamed_mirror_trusts() {
+    needs!(Tool::Git);
+    let repository = Repository::new(PLAIN);
+    let stranger = "0123456789ABCDEF0123456789ABCDEF01234567";
+    let destination = "charts.example/platform/apps/web";
+    let renamed = repository.manifest.replace("charts.example/platform/team/web", destination);
+    let lax = renamed.replace("provenance:\n", "provenance:\n  required: false\n");
+    let listed = renamed.lines().find(|line| line.contains("fingerprints")).unwrap().to_owned();
+    let cases = [
+        (lax, vec![destination, "not required"]),
+        (renamed.replace(&listed, ""), vec![destination, "any key of its keyring"]),
+        (renamed.replace(&listed, &format!("  fingerprints: [{stranger}]")), vec![destination, stranger]),
+        (renamed.replace("one.gpg", "other.gpg"), vec![destination, "keyrings/other.gpg"]),
+        (renamed.replace("upstream.example", "fork.example"), vec![destination, "fork.example/charts/web"]),
+    ];
+    for (manifest, words) in cases {
+        repository.tells("mirrors/web.yaml", &repository.manifest, &manifest, &words);
+    }
+    // The same under another file name, beside the old one.
+    let beside = renamed.replace("provenance:\n", "provenance:\n  required: false\n").replace(&listed, "");
+    repository.workspace.write("mirrors/beside.yaml", beside);
+    let ran = repository.workspace.run("plan --offline --base HEAD").exits(3).says(destination).says("not required");
+    ran.says("any key of its keyring").says("mirrors/beside.yaml");
+}
