@@ -71,9 +71,9 @@ fn a_cache_of_other_bytes_changes_nothing_but_time() {
     assert!(facts.len() >= 2 && blobs.len() >= 8, "{kept:?}");
     swap(&blobs);
     assert_eq!(everything(&sides), clean, "swapped blobs");
-    for damage in [&b"garbage"[..], &[0xff; 1 << 16]] {
+    for damage in [b"garbage".to_vec(), vec![0xff; 1 << 16]] {
         for path in &kept {
-            fs::write(path, damage).unwrap();
+            fs::write(path, &damage).unwrap();
         }
         assert_eq!(everything(&sides), clean, "{} bytes of garbage", damage.len());
     }
