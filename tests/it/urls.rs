@@ -178,3 +178,23 @@ fn a_keyring_that_changed_behind_its_url_is_told_under_drift_and_taken_by_a_refr
     sides.workspace.run("plan --drift").ok().says("i keyring").says(URL);
     sides.workspace.run("plan --detailed-exitcode").ok();
 }
+
+/// A URL that `lock` would not follow is not asked in the first place.
+#[test]
+fn a_url_that_is_none_of_the_public_s_is_refused_unasked() {
+    let (sides, server) = bench();
+    let urls = [
+        "http://keys.example/ring.gpg",
+        "https://127.0.0.1/ring.gpg",
+        "https://169.254.169.254/latest/meta-data",
+        "https://user:secret@keys.example/ring.gpg",
+        "ftp://keys.example/ring.gpg",
+    ];
+    for url in urls {
+        sides.mirror_trusting("web", &["1.0.0"], &format!("  keyring: {url}\n"));
+        let ran = sides.workspace.run("lock").exits(1);
+        assert!(ran.said().contains("web"), "{ran}");
+        assert_eq!(server.take(), Vec::<String>::new(), "{url}");
+        assert_eq!(committed(&sides), Vec::<String>::new());
+    }
+}
