@@ -9,6 +9,7 @@ mod support;
 
 mod base;
 mod conflicts;
+mod corners;
 mod crash;
 mod faults;
 mod findings;
