@@ -58,6 +58,10 @@ impl Remote {
         let Some(observation) = observed(&self.named(reference, answer).await?) else {
             // A registry that gives no digest leaves no way but to hash the bytes.
             let (media_type, bytes) = self.manifest_by_tag(reference).await?;
+            if bytes.is_empty() {
+                let detail = "the registry says that it is there, but gives neither a digest nor any bytes".into();
+                return Err(RegistryError::Protocol { what: reference.to_string(), detail });
+            }
             let media_type = Some(media_type).filter(|text| !text.is_empty());
             return Ok(Observation { digest: Digest::of(&bytes), media_type, size: Some(bytes.len() as u64) });
         };
