@@ -4,11 +4,13 @@
 //! Does not know why a chart is wanted, what was observed, or in which order charts are published.
 
 pub mod clear;
+pub mod clearing;
 pub mod image;
 pub mod publish;
 pub mod terms;
 
 pub use clear::Memory;
 pub use clear::{ClearError, Cleared, Fetched, Known, Refused, derive};
+pub use clearing::Clearing;
 pub use image::{ChartImage, ImageError};
-pub use terms::{Clearing, Terms, Unsigned};
+pub use terms::{Terms, Unsigned};

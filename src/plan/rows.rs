@@ -8,7 +8,7 @@ use crate::chart::Version;
 use crate::diagnostic::Severity;
 use crate::finding::{Code, Exception, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
-use crate::lock::{Pin, Signer, Unsatisfied};
+use crate::lock::{Pin, Unsatisfied};
 use crate::oci::{Digest, Reference};
 use crate::plan::diff::{Block, Change, Decision, Destination, Side, Source, Upstream, decide, upstream};
 use crate::plan::observe::{Observed, exceptions};
@@ -284,13 +284,4 @@ fn told_upstream(pin: &Pin, upstream: Upstream, observed: &Observed) -> Finding 
         ),
     };
     Finding::of(Code::Upstream, &pin.reference(), message, next)
-}
-
-/// How a signer is named: the full fingerprint, or that there is none.
-#[must_use]
-pub fn signer_name(signer: &Signer) -> String {
-    match signer {
-        Signer::Pgp(fingerprint) => fingerprint.to_string(),
-        Signer::None => "nobody (no provenance)".to_owned(),
-    }
 }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::finding::{Code, Exception, Finding};
 use crate::graph::{StepGraph, UnitId};
 use crate::lock::{Pin, Signer, is_listed};
-use crate::plan::rows::signer_name;
 use crate::settings::Acceptable;
 use crate::workspace::{Mirror, Workspace};
 
@@ -63,4 +62,13 @@ fn finding(pin: &Pin, signers: &BTreeSet<&Signer>) -> Finding {
         "find out whether upstream changed its key; list the keys in the manifest's `fingerprints`, or add the exception",
     )
     .lifted_by(Exception { finding: lifting(pin), reference, digest: pin.digest })
+}
+
+/// How a signer is named: the full fingerprint, or that there is none.
+#[must_use]
+pub fn signer_name(signer: &Signer) -> String {
+    match signer {
+        Signer::Pgp(fingerprint) => fingerprint.to_string(),
+        Signer::None => "nobody (no provenance)".to_owned(),
+    }
 }

@@ -9,7 +9,7 @@ use crate::diagnostic::Location;
 use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
 use crate::oci::Repository;
-use crate::plan::rows::signer_name;
+use crate::plan::signers::signer_name;
 use crate::provenance::Keyring;
 use crate::settings::{Access, PastSigner, RegistrySettings, Settings, Signing};
 use crate::workspace::{KeyringSource, Mirror, Workspace};

@@ -1,0 +1,101 @@
+//! Clearing a workspace's charts: where bytes, keyrings and terms come from, within one budget of memory.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::artifact::clear::{ClearError, Cleared, Fetched, Known, Memory, Refused, derive, must_equal};
+use crate::artifact::image::ChartImage;
+use crate::artifact::terms::Terms;
+use crate::cache::Cache;
+use crate::lock::Pin;
+use crate::oci::{Digest, Repository};
+use crate::provenance::{Expired, Keyring, Verdict};
+use crate::registry::Registries;
+use crate::workspace::{Mirror, Workspace};
+
+/// The most bytes of fetched charts that a run holds at once.
+const BYTES_IN_FLIGHT: u32 = 128 << 20;
+
+/// Everything that clearing a workspace's charts needs. One value for a run.
+#[derive(Debug)]
+pub struct Clearing {
+    /// The desired state.
+    pub workspace: Workspace,
+    /// Where artifacts live.
+    pub registries: Registries,
+    /// What was fetched before.
+    pub cache: Cache,
+    /// Unix seconds: one time for the whole run.
+    pub now: u64,
+    memory: Memory,
+}
+
+impl Clearing {
+    /// For one run over this workspace.
+    #[must_use]
+    pub fn new(workspace: Workspace, registries: Registries, cache: Cache, now: u64) -> Self {
+        Self { workspace, registries, cache, now, memory: Memory::new(BYTES_IN_FLIGHT) }
+    }
+
+    /// Fetches the pinned chart by digest from this repository, the source's or the destination's, and clears it.
+    pub async fn clear(&self, mirror: &Mirror, pin: &Pin, from: &Repository) -> Result<Cleared, ClearError> {
+        let terms = self.terms(mirror, pin)?;
+        Cleared::of_pin(self.fetch(from, &pin.digest).await?, pin, terms).await
+    }
+
+    /// Says whether the pinned chart would clear, and whose signature it has; what was found before may be reused.
+    pub async fn would_clear(
+        &self,
+        mirror: &Mirror,
+        pin: &Pin,
+        from: &Repository,
+    ) -> Result<Option<Verdict>, ClearError> {
+        let terms = self.terms(mirror, pin)?;
+        let fetched = self.fetch(from, &pin.digest).await?;
+        let (derived, verdict) = derive(&fetched, terms, Known::Cached(&self.cache)).await?;
+        must_equal(pin, &derived)?;
+        Ok(verdict)
+    }
+
+    /// Clears what the destination holds under a pin's name, its blobs from there and nowhere else.
+    ///
+    /// A key that has expired since says nothing against a chart that was published while it was valid.
+    pub async fn audit(&self, mirror: &Mirror, pin: &Pin, image: Bytes) -> Result<Cleared, ClearError> {
+        let terms = Terms { expired: Expired::Accept, ..self.terms(mirror, pin)? };
+        let image = ChartImage::parse(image).map_err(Refused::Image)?;
+        let from = &pin.destination;
+        let fetched = Fetched::blobs_of(image, &self.registries.at(from), from, &Cache::none(), &self.memory).await?;
+        Cleared::of_pin(fetched, pin, terms).await
+    }
+
+    /// The chart image of this digest with its blobs, from the cache where it has them.
+    pub async fn fetch(&self, from: &Repository, digest: &Digest) -> Result<Fetched, ClearError> {
+        let bytes = if let Some(bytes) = self.cache.blob(digest).await {
+            bytes
+        } else {
+            let bytes = self.registries.at(from).manifest(from, digest).await?;
+            self.cache.keep_blob(digest, &bytes).await;
+            bytes
+        };
+        self.fetch_blobs(from, ChartImage::parse(bytes).map_err(Refused::Image)?).await
+    }
+
+    /// This chart image with its blobs, from the cache where it has them.
+    pub async fn fetch_blobs(&self, from: &Repository, image: ChartImage) -> Result<Fetched, ClearError> {
+        Fetched::blobs_of(image, &self.registries.at(from), from, &self.cache, &self.memory).await
+    }
+
+    /// The keyring that a pin was locked with.
+    pub fn keyring(&self, pin: &Pin) -> Result<Option<Arc<Keyring>>, Refused> {
+        let Some(digest) = &pin.keyring else { return Ok(None) };
+        let keyring = self.workspace.keyrings.parsed(digest).ok_or(Refused::KeyringMissing(*digest))?;
+        Ok(Some(Arc::clone(keyring)))
+    }
+
+    /// The terms under which a pin is cleared: with the very keyring that it was locked with.
+    fn terms(&self, mirror: &Mirror, pin: &Pin) -> Result<Terms, Refused> {
+        let keyring = self.keyring(pin)?;
+        Ok(Terms::of(mirror, &pin.version, &pin.digest, &self.workspace.settings, keyring, self.now))
+    }
+}
