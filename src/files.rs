@@ -15,6 +15,11 @@ pub enum Readers {
 
 /// Writes these parts, one after the other, as the file's new bytes, and makes its folder.
 pub fn write_whole(path: &Path, parts: &[&[u8]], readers: Readers) -> io::Result<()> {
+    // A terminal, a pipe or a device is written to, not replaced.
+    if std::fs::metadata(path).is_ok_and(|at| !at.is_file() && !at.is_dir()) {
+        let mut device = File::options().write(true).open(path)?;
+        return parts.iter().try_for_each(|part| device.write_all(part));
+    }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -58,5 +63,17 @@ mod tests {
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert!(write_whole(&path.join("below"), &[b""], Readers::All).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_to() {
+        // Through a link: a mistake would replace that and not the device.
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("full");
+        std::os::unix::fs::symlink("/dev/full", &link).unwrap();
+        let full = write_whole(&link, &[b"x"], Readers::All);
+        assert_eq!(full.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert!(link.is_symlink());
     }
 }
