@@ -1,6 +1,10 @@
 //! A lockfile in the middle of a merge: `lock` unites it, everything else refuses it.
 
+use std::path::Path;
+
 use crate::sides::{Sides, blocks, field};
+use crate::support::process::{Ran, hermetic, run};
+use crate::support::tools::Tool;
 
 const STYLES: [&str; 2] = ["merge", "diff3"];
 
@@ -71,4 +75,59 @@ fn markers_without_counterpart_are_refused() {
     let broken = sides.lockfile().replace("=======\n", "");
     sides.workspace.write("mirrors.lock", broken);
     sides.leaves_lockfile("lock").exits(1).says("mirrors.lock:");
+}
+
+#[test]
+fn a_selector_loses_nothing_of_either_side() {
+    let (sides, all) = merged("diff3");
+    sides.workspace.run("lock --chart web@1.0.0").ok();
+    assert_eq!(blocks(&sides.lockfile()), all);
+}
+
+fn git(sides: &Sides, words: &str) -> Ran {
+    let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
+    command.current_dir(sides.workspace.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+    run(command.args(words.split_whitespace()))
+}
+
+/// Git itself draws its markers through the middle of blocks, where two pins have lines in common.
+#[test]
+fn what_git_leaves_of_a_merge_is_united() {
+    needs!(Tool::Git);
+    let sides = Sides::pinned(&["1.0.0"]);
+    for version in ["1.1.0", "1.2.0"] {
+        sides.upstream("web", version, "");
+    }
+    sides.workspace.write(".gitignore", "/upstream\n/published\n");
+    let commit = |words: &[&str]| {
+        for words in words {
+            git(&sides, words).ok();
+        }
+        git(&sides, "add .").ok();
+        git(&sides, "commit --quiet --allow-empty --message step").ok();
+    };
+    commit(&["init --quiet --initial-branch=base"]);
+    for version in ["1.1.0", "1.2.0"] {
+        git(&sides, &format!("checkout --quiet -b add-{version} base")).ok();
+        sides.mirror("web", &["1.0.0", version]);
+        sides.workspace.run("lock").ok();
+        commit(&[]);
+    }
+    sides.mirror("web", &["1.0.0", "1.1.0", "1.2.0"]);
+    let pins = |version: &str| blocks(&git(&sides, &format!("show add-{version}:mirrors.lock")).ok().stdout());
+    let mut all = pins("1.1.0");
+    all.extend(pins("1.2.0").pop());
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        sides.upstream("web", version, "released again");
+    }
+    commit(&["checkout --quiet --force add-1.1.0"]);
+    for style in ["merge", "diff3", "zdiff3"] {
+        git(&sides, &format!("-c merge.conflictStyle={style} merge --quiet add-1.2.0")).exits(1);
+        assert!(sides.lockfile().contains("<<<<<<<"), "{style}");
+        sides.mirror("web", &["1.0.0", "1.1.0", "1.2.0"]);
+        sides.workspace.run("validate").exits(1).says("run `chartsync lock`");
+        sides.workspace.run("lock").ok();
+        assert_eq!(blocks(&sides.lockfile()), all, "{style}");
+        git(&sides, "merge --abort").ok();
+    }
 }
