@@ -1,9 +1,10 @@
 //! Keyrings by URL: `lock` alone fetches them, once, and commits what pins rest on.
 
 use crate::keyserver::{Answer, KeyServer};
-use crate::sides::{PUBLISH, Sides, blocks, field};
-use crate::support::images::digest;
+use crate::sides::{PUBLISH, Served, Sides, blocks, field};
+use crate::support::images::{Image, digest};
 use crate::support::pgp::Key;
+use crate::support::process::spawn;
 
 const URL: &str = "https://keys.example/ring.gpg";
 
@@ -197,4 +198,46 @@ fn a_url_that_is_none_of_the_public_s_is_refused_unasked() {
         assert_eq!(server.take(), Vec::<String>::new(), "{url}");
         assert_eq!(committed(&sides), Vec::<String>::new());
     }
+}
+
+/// A committed keyring is what its name says, or it is none.
+#[test]
+fn a_committed_keyring_with_other_bytes_is_refused() {
+    let (sides, server) = bench();
+    let ring = sides.key.public();
+    server.put("ring.gpg", Answer::Bytes(ring.clone()));
+    sides.workspace.run("lock").ok();
+    let stranger = Key::new("Stranger <stranger@example.org>");
+    let name = format!("keyrings/{}", file(&ring));
+    for bytes in [[ring.clone(), stranger.public()].concat(), stranger.public(), b"garbage".to_vec(), Vec::new()] {
+        sides.workspace.write(&name, bytes);
+        for words in ["plan", "apply"] {
+            let ran = sides.workspace.run(words).refused();
+            assert!(ran.said().contains(&file(&ring)), "{ran}");
+        }
+        assert_eq!(sides.at_destination("web", "1.0.0"), None);
+    }
+    sides.workspace.write(&name, ring);
+    sides.workspace.run("apply").ok();
+}
+
+#[test]
+fn an_interrupted_lock_commits_no_keyring() {
+    let (mut sides, server) = bench();
+    let source = Served::start();
+    source.put("charts/web", "1.0.0", &Image::chart("web", "1.0.0", "", Some(&sides.key)));
+    sides.workspace = sides.workspace.plain_http(&source.host());
+    sides.mirror_from("web", &source.repository("charts/web"), &["1.0.0"], &format!("  keyring: {URL}\n"));
+    server.put("ring.gpg", Answer::Bytes(sides.key.public()));
+    let held = source.hold("/blobs/");
+    let running = spawn(sides.workspace.command().arg("lock"));
+    held.wait();
+    running.signal("INT");
+    running.wait().exits(1).says("nothing was written");
+    assert!(server.take().contains(&"GET /ring.gpg".to_owned()));
+    assert_eq!(committed(&sides), Vec::<String>::new());
+    assert_eq!(sides.lockfile(), "");
+    drop(held);
+    sides.workspace.run("lock").ok();
+    assert_eq!(committed(&sides).len(), 1);
 }
