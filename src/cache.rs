@@ -66,7 +66,7 @@ impl Cache {
         blocking(move || {
             let text = std::fs::read_to_string(&path).ok()?;
             if let Some((checksum, facts)) = text.split_once('\n')
-                && checksum == blake3::hash(facts.as_bytes()).to_hex().as_str()
+                && checksum == checksum_of(key, facts)
             {
                 return Some(facts.to_owned());
             }
@@ -80,7 +80,7 @@ impl Cache {
     pub async fn keep_facts(&self, key: StepKey, facts: String) {
         let Some(path) = self.facts_path(key) else { return };
         blocking(move || {
-            let checksum = blake3::hash(facts.as_bytes()).to_hex();
+            let checksum = checksum_of(key, &facts);
             write_whole(&path, &[checksum.as_bytes(), b"\n", facts.as_bytes()], Readers::Owner).ok()
         })
         .await;
@@ -93,6 +93,13 @@ impl Cache {
     fn facts_path(&self, key: StepKey) -> Option<PathBuf> {
         Some(self.0.as_ref()?.join("facts").join(key.to_string()))
     }
+}
+
+/// What stands before facts: it holds for them and under their key only.
+fn checksum_of(key: StepKey, facts: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(key.to_string().as_bytes()).update(facts.as_bytes());
+    hasher.finalize().to_hex().to_string()
 }
 
 /// Runs disk work off the async threads. A panic there is a miss, as any other failure of the cache.

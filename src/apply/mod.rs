@@ -107,7 +107,7 @@ pub async fn apply(
     outcome.plan.rows = plan::rows::rows(&clearing.workspace, graph, order.units, &observed);
     refuse_unseen(&mut outcome.plan.rows);
     if let Some(saved) = order.saved {
-        let now = Basis::new(saved.inputs, &outcome.plan.rows);
+        let now = Basis::new(saved.inputs, &outcome.plan.rows, Network::Online);
         outcome.plan.findings = saved.plan.moved(&now);
         if !outcome.plan.findings.is_empty() {
             return outcome;

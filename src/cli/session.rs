@@ -113,10 +113,9 @@ fn read(tree: &Tree, conflicts: Conflicts) -> Result<(Workspace, Lockfile), Prob
         Ok(workspace) => workspace,
         Err(mut problems) => {
             // The lockfile's problems come in the same run.
-            let bytes = tree.read(LOCK_FILE).ok().flatten().unwrap_or_default();
-            if let Ok(text) = std::str::from_utf8(&bytes)
-                && let Err(more) = parse(Some(text), conflicts)
-            {
+            let bytes = tree.read(LOCK_FILE).ok().flatten();
+            let text = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok());
+            if let Err(more) = parse(text, conflicts) {
                 problems.extend(more);
             }
             return Err(problems);

@@ -50,6 +50,17 @@ pub enum Rights {
     Write,
 }
 
+impl Network {
+    /// Its stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+        }
+    }
+}
+
 /// What was seen of one chart.
 #[derive(Debug, Clone)]
 pub struct Observed {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::finding::{Code, Finding};
 use crate::oci::Digest;
-use crate::plan::Row;
 use crate::plan::diff::{Credential, Destination, Source};
+use crate::plan::{Network, Row};
 
 /// This program's version: another one may decide otherwise.
 pub const TOOL: &str = env!("CARGO_PKG_VERSION");
@@ -17,6 +17,8 @@ pub const TOOL: &str = env!("CARGO_PKG_VERSION");
 pub struct Basis {
     /// The version of chartsync that made it.
     pub tool: String,
+    /// `online` or `offline`: whether registries were asked.
+    pub network: String,
     /// The workspace's files and the digests of their bytes.
     pub inputs: BTreeMap<String, String>,
     /// By published reference: what was seen and decided.
@@ -38,10 +40,15 @@ const NOT_ASKED: &str = "not-asked";
 impl Basis {
     /// What these rows rest on.
     #[must_use]
-    pub fn new(inputs: &BTreeMap<String, Digest>, rows: &[Row]) -> Self {
+    pub fn new(inputs: &BTreeMap<String, Digest>, rows: &[Row], network: Network) -> Self {
         let digests = inputs.iter().map(|(file, digest)| (file.clone(), digest.to_string()));
         let charts = rows.iter().map(|row| (row.reference.to_string(), Seen::of(row)));
-        Self { tool: TOOL.to_owned(), inputs: digests.collect(), charts: charts.collect() }
+        Self {
+            tool: TOOL.to_owned(),
+            network: network.name().to_owned(),
+            inputs: digests.collect(),
+            charts: charts.collect(),
+        }
     }
 
     /// What moved between this plan and one made now; nothing if it still holds.
@@ -50,6 +57,9 @@ impl Basis {
         let mut moved = Vec::new();
         if self.tool != now.tool {
             moved.push(format!("it was made by chartsync {}, this is {}", self.tool, now.tool));
+        }
+        if self.network != now.network {
+            moved.push(format!("it was made {}, so nobody has seen what is there", self.network));
         }
         for (file, before, now) in differing(&self.inputs, &now.inputs) {
             moved.push(match (before, now) {
@@ -128,6 +138,7 @@ mod tests {
         };
         Basis {
             tool: TOOL.to_owned(),
+            network: Network::Online.name().to_owned(),
             inputs: inputs.iter().map(|(file, digest)| ((*file).to_owned(), (*digest).to_owned())).collect(),
             charts: charts.iter().map(|chart| (chart.0.to_owned(), seen(chart))).collect(),
         }

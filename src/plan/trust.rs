@@ -2,15 +2,15 @@
 //!
 //! Owns which fields matter. Fields that a lockfile diff shows by itself and that weaken nothing are not told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use crate::diagnostic::Location;
 use crate::finding::{Code, Finding};
-use crate::lock::{Lockfile, Pin};
-use crate::oci::Repository;
+use crate::lock::{Difference, Lockfile, Pin};
+use crate::oci::{Digest, Repository};
 use crate::plan::signers::signer_name;
-use crate::provenance::Keyring;
+use crate::provenance::KeyChanges;
 use crate::settings::{Access, PastSigner, RegistrySettings, Settings, Signing};
 use crate::workspace::{KeyringSource, Mirror, Workspace};
 
@@ -54,7 +54,7 @@ fn settings(base: &Settings, here: &Settings, told: &mut Told) {
         told.differs("`[apply] max-changes`", &base.max_changes, &here.max_changes);
     }
     signing(&base.signing, &here.signing, told);
-    let hosts: std::collections::BTreeSet<_> = base.registries.keys().chain(here.registries.keys()).collect();
+    let hosts: BTreeSet<_> = base.registries.keys().chain(here.registries.keys()).collect();
     let plain = RegistrySettings::default();
     for host in hosts {
         registry(host, base.registries.get(host).unwrap_or(&plain), here.registries.get(host).unwrap_or(&plain), told);
@@ -181,6 +181,10 @@ fn pins(base: &Lockfile, here: &Lockfile, told: &mut Told) {
             None => new_pin(base, pin, told),
         }
     }
+    for pin in base.pins().iter().filter(|pin| here.get(&pin.destination, &pin.version).is_none()) {
+        let message = format!("{} is pinned no longer: what is published stays, no longer audited", pin.digest);
+        told.0.push(Finding::of(Code::Trust, &pin.reference(), message, ""));
+    }
 }
 
 fn one_pin(old: &Pin, pin: &Pin, told: &mut Told) {
@@ -198,6 +202,15 @@ fn one_pin(old: &Pin, pin: &Pin, told: &mut Told) {
         let message = format!("it is verified with another keyring: {} before, {} now", digest(old), digest(pin));
         told.0.push(Finding::of(Code::Trust, &reference, message, ""));
     }
+    // Other bytes differ in all of these.
+    let about_same_bytes = |difference: &Difference| {
+        old.digest == pin.digest && !["digest", "signer", "keyring"].contains(&difference.field)
+    };
+    for difference in old.differences(pin).into_iter().filter(about_same_bytes) {
+        let Difference { field, here, there } = difference;
+        let message = format!("its pin says otherwise about the same bytes: {field} was {here}, it is {there} now");
+        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+    }
 }
 
 fn new_pin(base: &Lockfile, pin: &Pin, told: &mut Told) {
@@ -208,31 +221,51 @@ fn new_pin(base: &Lockfile, pin: &Pin, told: &mut Told) {
     }
 }
 
-/// Which keyring verifies each destination: the file that its manifest names, or the one of its newest pin.
-fn keyring_of<'a>(side: Trusted<'a>, mirror: &Mirror) -> Option<&'a Keyring> {
-    let digest = match &mirror.trust.keyring {
-        Some(KeyringSource::Path { digest, .. }) => Some(*digest),
-        Some(KeyringSource::Url(_)) => side.lockfile.of(&mirror.destination).last().and_then(|pin| pin.keyring),
-        None => None,
-    };
-    side.workspace.keyrings.parsed(&digest?).map(AsRef::as_ref)
+/// The keyrings that verify a mirror: the file that its manifest names, or those of its pins.
+fn keyrings_of(side: Trusted<'_>, mirror: &Mirror) -> BTreeSet<Digest> {
+    match &mirror.trust.keyring {
+        Some(KeyringSource::Path { digest, .. }) => BTreeSet::from([*digest]),
+        Some(KeyringSource::Url(_)) => {
+            side.lockfile.of(&mirror.destination).iter().filter_map(|pin| pin.keyring).collect()
+        }
+        None => BTreeSet::new(),
+    }
 }
 
-/// The keys that come, go and are revoked, by destination.
+/// Keyrings that did not verify a destination before, with the keys that come, go and are revoked.
 fn keyrings(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
     let old: BTreeMap<&Repository, &Mirror> =
         base.workspace.mirrors.iter().map(|mirror| (&mirror.destination, mirror)).collect();
     for mirror in &here.workspace.mirrors {
-        if let Some(before) = old.get(&mirror.destination)
-            && let Some(before) = keyring_of(base, before)
-            && let Some(now) = keyring_of(here, mirror)
-        {
-            let name = &mirror.destination;
-            let changes = before.compare(now);
-            let all = changes.added.iter().map(|key| format!("the keyring of {name} gets the key {key}"));
-            let all = all.chain(changes.removed.iter().map(|key| format!("the keyring of {name} loses the key {key}")));
-            let all = all.chain(changes.revoked.iter().map(|key| format!("the key {key} of {name} is revoked now")));
-            all.for_each(|message| told.say(message));
+        let before = old.get(&mirror.destination).map(|mirror| keyrings_of(base, mirror)).unwrap_or_default();
+        for digest in keyrings_of(here, mirror).difference(&before) {
+            one_keyring(&mirror.destination, base, &before, here, digest, told);
         }
+    }
+}
+
+fn one_keyring(
+    name: &Repository,
+    base: Trusted<'_>,
+    before: &BTreeSet<Digest>,
+    here: Trusted<'_>,
+    digest: &Digest,
+    told: &mut Told,
+) {
+    told.say(format!("{name} is verified with the keyring {digest}, which it was not before"));
+    let Some(now) = here.workspace.keyrings.parsed(digest) else { return };
+    let before = before.last().and_then(|digest| base.workspace.keyrings.parsed(digest));
+    let changes = match before {
+        Some(before) => before.compare(now),
+        None => KeyChanges { added: now.keys().to_vec(), ..KeyChanges::default() },
+    };
+    for key in &changes.added {
+        told.say(format!("the keyring of {name} gets the key {key}"));
+    }
+    for key in &changes.removed {
+        told.say(format!("the keyring of {name} loses the key {key}"));
+    }
+    for key in &changes.revoked {
+        told.say(format!("the key {key} of {name} is revoked now"));
     }
 }

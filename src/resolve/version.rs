@@ -62,12 +62,14 @@ impl Task<'_> {
         if !self.order.selected.contains(&self.id) {
             return old.map(Locked::kept).unwrap_or_default();
         }
+        let homeless = self.homeless.get(&(&self.mirror().source, &unit.version)).filter(|_| old.is_none()).copied();
+        let taken = homeless.map(Pin::reference);
         if self.order.repin.contains(&self.id) {
-            return self.pinned(old).await;
+            return Locked { taken, ..self.pinned(old.or(homeless)).await };
         }
         let Some(old) = old else {
-            return match self.homeless.get(&(&self.mirror().source, &unit.version)) {
-                Some(pin) => Locked { taken: Some(pin.reference()), ..self.carried(pin).await },
+            return match homeless {
+                Some(pin) => Locked { taken, ..self.carried(pin).await },
                 None => self.pinned(None).await,
             };
         };
@@ -182,7 +184,12 @@ impl Task<'_> {
                 let message = format!("the destination was renamed, but the bytes pinned for {from} give another pin");
                 Locked::failed(Some(old), self.failure(message, self.repin()))
             }
-            Err(unpinned) => Locked::failed(Some(old), self.refused(&old.source_reference(), &unpinned)),
+            Err((error, _)) => {
+                let message =
+                    format!("the destination was renamed, but the pin of {from} could not be taken along: {error}");
+                let next = "run `chartsync lock` again; the pin is kept as it is until then".to_owned();
+                Locked::failed(Some(old), self.failure(message, next))
+            }
         }
     }
 

@@ -181,3 +181,25 @@ fn whom_a_new_or_renamed_mirror_trusts() {
     let ran = repository.workspace.run("plan --offline --base HEAD").exits(3).says(destination).says("not required");
     ran.says("any key of its keyring").says("mirrors/beside.yaml");
 }
+
+/// A version that is no longer audited, and a pin that says something else about the same bytes.
+#[test]
+fn what_becomes_of_pins() {
+    needs!(Tool::Git);
+    let sides = crate::sides::Sides::pinned(&["1.0.0", "1.1.0"]);
+    sides.workspace.run("apply").ok();
+    for words in ["init --quiet", "add .", "commit --quiet --message base"] {
+        let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
+        command.current_dir(sides.workspace.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+        run(command.args(words.split_whitespace())).ok();
+    }
+    sides.keep();
+    let archive = crate::sides::field(&crate::sides::blocks(&sides.lockfile())[1], "archive");
+    sides.workspace.write("mirrors.lock", sides.lockfile().replace(&archive, DIGEST));
+    let ran = sides.workspace.run("plan --base HEAD");
+    assert!(ran.said().contains("web:1.1.0") && ran.said().contains("archive"), "{ran}");
+    sides.restore();
+    sides.mirror("web", &["1.1.0"]);
+    sides.workspace.run("lock").ok();
+    sides.workspace.run("plan --base HEAD").says("t trust").says("web:1.0.0");
+}

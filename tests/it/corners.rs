@@ -1,8 +1,18 @@
 //! Where two rules meet: what is printed and what is read, what is asked and what is promised.
 
-use crate::sides::{Served, Sides, blocks, field};
+use crate::sides::{PUBLISH, SOURCE, Served, Sides, blocks, field};
 use crate::support::images::{Image, name};
 use crate::support::pgp::Key;
+
+#[test]
+fn a_renamed_pin_that_cannot_be_taken_anew_is_not_lost() {
+    let sides = Sides::pinned(&["1.0.0"]);
+    let trust = sides.workspace.signed_by(&sides.key);
+    let destination = format!("{PUBLISH}/apps/web");
+    sides.workspace.mirror("web", &format!("{SOURCE}/web"), &destination, &["1.0.0"], &trust);
+    name(&sides.source_folder("web"), "1.0.0", None);
+    sides.leaves_lockfile("lock --repin web@1.0.0").exits(1).says(&format!("{destination}:1.0.0"));
+}
 
 #[test]
 fn a_lockfile_that_cannot_be_written_is_an_error_that_names_it() {

@@ -13,6 +13,7 @@ mod corners;
 mod crash;
 mod faults;
 mod findings;
+mod inputs;
 mod interop;
 mod keyrings;
 mod keyserver;

@@ -83,6 +83,16 @@ fn a_cache_of_other_bytes_changes_nothing_but_time() {
     assert_eq!(everything(&sides), clean, "no cache");
 }
 
+#[test]
+fn facts_of_another_chart_are_no_facts() {
+    let (sides, cache) = cached();
+    let clean = everything(&sides);
+    let facts: Vec<_> = files(&cache).into_iter().filter(|path| is_facts(path)).collect();
+    assert_eq!(facts.len(), 2);
+    swap(&facts);
+    assert_eq!(everything(&sides), clean);
+}
+
 /// Facts in the cache that agree with a forged pin may fool a plan; they publish nothing.
 #[test]
 fn facts_that_were_forged_with_their_checksum_publish_nothing() {

@@ -110,3 +110,12 @@ fn a_plan_of_some_charts_is_applied_to_the_same() {
     sides.workspace.run("apply some.json --chart web").ok();
     assert!(sides.at_destination("web", "1.0.0").is_some());
 }
+
+/// A plan that asked nobody was no review of what is there.
+#[test]
+fn a_plan_made_offline_is_not_applied() {
+    let sides = planned();
+    sides.workspace.run("plan --offline --out offline.json").ok();
+    sides.workspace.run("apply offline.json").refused().says("offline");
+    assert_eq!(sides.at_destination("web", "1.0.0"), None);
+}

@@ -1,10 +1,13 @@
 //! Keyrings by URL: `lock` alone fetches them, once, and commits what pins rest on.
 
+use std::path::Path;
+
 use crate::keyserver::{Answer, KeyServer};
 use crate::sides::{PUBLISH, Served, Sides, blocks, field};
 use crate::support::images::{Image, digest};
 use crate::support::pgp::Key;
-use crate::support::process::spawn;
+use crate::support::process::{hermetic, run, spawn};
+use crate::support::tools::Tool;
 
 const URL: &str = "https://keys.example/ring.gpg";
 
@@ -240,4 +243,22 @@ fn an_interrupted_lock_commits_no_keyring() {
     drop(held);
     sides.workspace.run("lock").ok();
     assert_eq!(committed(&sides).len(), 1);
+}
+
+/// What verifies the pins of a new mirror is what was committed, whatever its URL says: the plan names it and its keys.
+#[test]
+fn a_new_mirror_s_committed_keyring_is_named_with_its_keys() {
+    needs!(Tool::Git);
+    let (sides, server) = bench();
+    for words in ["init --quiet", "add chartsync.toml mirrors/api.yaml keyrings", "commit --quiet --message base"] {
+        let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
+        command.current_dir(sides.workspace.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+        run(command.args(words.split_whitespace())).ok();
+    }
+    let more = Key::new("More <more@example.org>");
+    let ring = [sides.key.public(), more.public()].concat();
+    server.put("ring.gpg", Answer::Bytes(ring.clone()));
+    sides.workspace.run("lock").ok();
+    let ran = sides.workspace.run("plan --base HEAD").ok().says(&digest(&ring));
+    ran.says(&more.fingerprint());
 }

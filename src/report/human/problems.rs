@@ -57,6 +57,7 @@ fn head(page: &mut Page, problem: &Problem) {
 /// The line that is meant, and a caret under the column. Shows nothing where the file has no such line.
 fn source(page: &mut Page, content: &str, line: u32, column: u32) {
     let Some(text) = content.lines().nth(line.saturating_sub(1) as usize) else { return };
+    let text = without_credentials(text);
     let column = column.saturating_sub(1) as usize;
     let from = column.saturating_sub(BEFORE);
     let shown = |from, count| text.chars().skip(from).take(count).collect::<String>().replace('\t', "    ");
@@ -69,11 +70,41 @@ fn source(page: &mut Page, content: &str, line: u32, column: u32) {
     page.line(4, &[faint(margin), plain(" ".repeat(width)), toned(Tone::Bad, "^")]);
 }
 
+/// The line with a star for each character between `://` and `@`: logs are read by many.
+fn without_credentials(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let authority = &after[..after.find(['/', ' ', '"', '\'']).unwrap_or(after.len())];
+        let hidden = authority.rfind('@').unwrap_or(0);
+        shown.extend(after[..hidden].chars().map(|_| '*'));
+        rest = &after[hidden..];
+    }
+    shown + rest
+}
+
 fn summary(problems: &Problems) -> String {
     let files: BTreeSet<_> = problems.iter().filter_map(|problem| Some(&problem.location.as_ref()?.file)).collect();
     let number = problems.iter().count();
     match files.len() {
         0 => count(number, "problem"),
         files => format!("{} in {}", count(number, "problem"), count(files, "file")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn credentials_in_urls_are_not_quoted() {
+        for (line, expect) in [
+            ("keyring: https://user:s@crét@keys.example/a@b", "keyring: https://***********@keys.example/a@b"),
+            ("a: https://keys.example/a", "a: https://keys.example/a"),
+            ("b: 'http://x@y' and ftp://z@", "b: 'http://*@y' and ftp://*@"),
+            ("mail: a@b.example", "mail: a@b.example"),
+        ] {
+            assert_eq!(super::without_credentials(line), expect);
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::parts::{WireFinding, WireRow, findings, verdict};
 use crate::diagnostic::Severity;
 use crate::oci::strict_json;
 use crate::plan::saved::{Basis, Seen, TOOL};
-use crate::plan::{Network, Plan, Scope};
+use crate::plan::{Plan, Scope};
 
 /// The schema of a plan's JSON, compiled in.
 pub const PLAN_SCHEMA: &str = include_str!("../../../schemas/plan.schema.json");
@@ -48,10 +48,7 @@ pub fn plan(plan: &Plan) -> String {
             Scope::Whole => "whole",
             Scope::Filtered => "filtered",
         },
-        network: match plan.network {
-            Network::Online => "online",
-            Network::Offline => "offline",
-        },
+        network: plan.network.name(),
         base: plan.base.clone(),
         all_is_well: plan.all_is_well(),
         verdict: verdict(plan.verdict()),
@@ -75,13 +72,19 @@ pub fn read_plan(text: &str) -> Result<Basis, String> {
         let seen = Seen { destination: chart.destination_now, source: chart.source_now };
         (chart.reference, seen)
     };
-    Ok(Basis { tool: plan.tool, inputs: plan.inputs, charts: plan.charts.into_iter().map(seen).collect() })
+    Ok(Basis {
+        tool: plan.tool,
+        network: plan.network,
+        inputs: plan.inputs,
+        charts: plan.charts.into_iter().map(seen).collect(),
+    })
 }
 
 /// The part of a plan's JSON that is read back.
 #[derive(Deserialize)]
 struct Saved {
     tool: String,
+    network: String,
     inputs: BTreeMap<String, String>,
     charts: Vec<SavedChart>,
 }

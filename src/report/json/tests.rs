@@ -74,7 +74,7 @@ fn the_schema_describes_plans_and_nothing_else() {
 fn a_plan_is_read_back() {
     let made = NOTHING.plan();
     let text = plan(&made);
-    assert_eq!(read_plan(&text).unwrap(), Basis::new(&made.inputs, &made.rows));
+    assert_eq!(read_plan(&text).unwrap(), Basis::new(&made.inputs, &made.rows, made.network));
     for (from, to) in [("\"format\": 1", "\"format\": 2"), ("\"kind\": \"plan\"", "\"kind\": \"apply\""), ("{", "[")] {
         assert!(read_plan(&text.replacen(from, to, 1)).is_err(), "{to}");
     }
