@@ -9,6 +9,7 @@ use crate::graph::StepGraph;
 use crate::oci::Digest;
 use crate::plan::diff::Destination;
 use crate::plan::{Change, Observed, Row, State, clearing as plan_clearing};
+use crate::provenance::Verdict;
 use crate::registry::{Registry, RegistryError};
 
 /// How often a name is tried to be written, each time after a fresh look.
@@ -21,8 +22,8 @@ const SHORTEST: Duration = Duration::from_secs(1);
 pub struct Published {
     /// The write.
     pub change: Change,
-    /// The signer's own words about itself.
-    pub claims: Option<String>,
+    /// Whose signature was accepted.
+    pub verdict: Option<Verdict>,
 }
 
 /// Runs a chain to its end. What it gives up on is a finding of its chart.
@@ -49,7 +50,7 @@ pub async fn run(
         let next = "run `chartsync plan` to see what is there now";
         Finding::of(Code::Error, &row.reference, error.to_string(), next)
     })?;
-    Ok(Published { change: *change, claims: cleared.verdict().and_then(|verdict| verdict.claims.clone()) })
+    Ok(Published { change: *change, verdict: cleared.verdict().cloned() })
 }
 
 fn not_published(row: &Row, error: &RegistryError) -> Finding {
@@ -77,23 +78,28 @@ struct Name<'a> {
 impl Name<'_> {
     /// Writes the name, never on an observation older than `fresh`: a try that outlives it is given up and looked after.
     async fn write(&mut self, fresh: Duration) -> Result<(), Finding> {
+        let mut reason = String::new();
         for _ in 0..ROUNDS {
-            if self.at.elapsed() >= fresh && self.look_again().await? == Held::Pinned {
+            if self.at.elapsed() + SHORTEST >= fresh && self.look_again().await? == Held::Pinned {
                 return Ok(());
             }
             let left = fresh.saturating_sub(self.at.elapsed()).max(SHORTEST);
             match tokio::time::timeout(left, publish::name(self.destination, self.cleared)).await {
                 Ok(Ok(())) => return Ok(()),
                 // A registry may collect a blob between its upload and the image manifest.
-                Ok(Err(RegistryError::BlobUnknown { .. })) => {
+                Ok(Err(error @ RegistryError::BlobUnknown { .. })) => {
+                    reason = error.to_string();
                     let uploaded = publish::upload(self.destination, self.cleared).await;
                     uploaded.map_err(|error| not_published(self.row, &error))?;
                 }
                 Ok(Err(error)) => return Err(not_published(self.row, &error)),
-                Err(_) => self.at = self.at.checked_sub(fresh).unwrap_or(self.at),
+                Err(_) => {
+                    reason = format!("there was no answer within {} s", left.as_secs_f32().ceil());
+                    self.at = self.at.checked_sub(fresh).unwrap_or(self.at);
+                }
             }
         }
-        let message = format!("its name could not be written in {ROUNDS} tries");
+        let message = format!("its name could not be written in {ROUNDS} tries: {reason}");
         Err(Finding::of(Code::Error, &self.row.reference, message, "run again, or look at the registry"))
     }
 

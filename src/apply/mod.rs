@@ -21,7 +21,7 @@ use crate::graph::{StepGraph, UnitId};
 use crate::oci::{Digest, Reference};
 use crate::plan::saved::Basis;
 use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
-use crate::settings::Signing;
+use crate::settings::{Settings, Signing};
 
 /// How many charts are worked on together: enough to keep every host busy, few enough that each is soon done.
 const AT_ONCE: usize = 64;
@@ -113,7 +113,8 @@ pub async fn apply(
             return outcome;
         }
     }
-    if let Some(finding) = refuses_whole_run(clearing, &outcome.plan, order) {
+    let settings = &clearing.workspace.settings;
+    if let Some(finding) = refuses_whole_run(settings, &outcome.plan, order.max_changes) {
         outcome.plan.findings.push(finding);
         return outcome;
     }
@@ -146,10 +147,11 @@ fn refuse_unseen(rows: &mut [Row]) {
     }
 }
 
-/// The two things that stop a whole run before its first write.
-fn refuses_whole_run(clearing: &Clearing, plan: &Plan, order: &Order<'_>) -> Option<Finding> {
-    let method = clearing.workspace.settings.signing.method();
-    let signs = !matches!(clearing.workspace.settings.signing, Signing::None);
+/// What stops a whole run before its first write.
+#[must_use]
+pub fn refuses_whole_run(settings: &Settings, plan: &Plan, max_changes: usize) -> Option<Finding> {
+    let method = settings.signing.method();
+    let signs = !matches!(settings.signing, Signing::None);
     // What is undecided may lack a signature.
     if signs && plan.rows.iter().any(|row| matches!(row.state, State::Change(_) | State::Undecided)) {
         return Some(Finding::of_run(
@@ -159,10 +161,10 @@ fn refuses_whole_run(clearing: &Clearing, plan: &Plan, order: &Order<'_>) -> Opt
         ));
     }
     let changes = plan.changes().count();
-    if changes > order.max_changes {
+    if changes > max_changes {
         return Some(Finding::of_run(
             Code::TooManyChanges,
-            format!("{changes} charts would change, more than the {} that are allowed at once", order.max_changes),
+            format!("{changes} charts would change, more than the {max_changes} that are allowed at once"),
             format!("look at `chartsync plan`; if it is right run `chartsync apply --allow-changes {changes}`"),
         ));
     }
@@ -203,9 +205,9 @@ async fn run_chains(
         let Some((id, result)) = ended else { break };
         let row = &mut outcome.plan.rows[index[&id]];
         match result {
-            Ok(chain::Published { change, claims }) => {
+            Ok(chain::Published { change, verdict }) => {
                 tell(Event::Done(&row.reference, change));
-                row.claims = claims;
+                row.verified(verdict.as_ref());
                 outcome.done.insert(id, change);
                 schedule.done(id);
             }

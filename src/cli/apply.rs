@@ -18,7 +18,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "N")]
     allow_changes: Option<usize>,
     #[command(flatten)]
-    report: Report,
+    pub(super) report: Report,
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {

@@ -20,7 +20,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "NAME")]
     refresh_keyring: Vec<String>,
     #[command(flatten)]
-    report: Report,
+    pub(super) report: Report,
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {

@@ -105,6 +105,21 @@ enum Command {
     Why(why::Options),
 }
 
+impl Command {
+    /// How this command's report is printed.
+    fn format(&self) -> Format {
+        match self {
+            Self::Validate(options) => options.report.format,
+            Self::Lock(options) => options.report.format,
+            Self::Plan(options) => options.report.format,
+            Self::Apply(options) => options.report.format,
+            Self::Verify(options) => options.report.format,
+            Self::Why(options) => options.report.format,
+            Self::Graph(_) => Format::Human,
+        }
+    }
+}
+
 /// Reads the arguments, runs the command, says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -123,6 +138,7 @@ pub fn main() -> ExitCode {
         }
     };
     let common = &cli.common;
+    let format = cli.command.format();
     let status = runtime.block_on(async {
         match cli.command {
             Command::Validate(options) => validate::run(common, &options),
@@ -139,7 +155,7 @@ pub fn main() -> ExitCode {
     match status {
         Ok(status) => ExitCode::from(status),
         Err(stop) => {
-            output::stop(common.root.as_deref(), &stop);
+            output::stop(format, &stop);
             ExitCode::from(1)
         }
     }

@@ -1,8 +1,8 @@
 //! Printing: data on standard output, talk on standard error.
 
 use std::io::Write as _;
-use std::path::Path;
 
+use crate::cli::Format;
 use crate::cli::session::Stop;
 use crate::report;
 
@@ -29,12 +29,17 @@ pub(super) fn error(text: &str) {
     talk(&report::error(text));
 }
 
-/// Prints why a command could not begin.
-pub(super) fn stop(root: Option<&Path>, stop: &Stop) {
+/// Prints why a command could not begin. Problems of the input are a report, too.
+pub(super) fn stop(format: Format, stop: &Stop) {
     match stop {
-        Stop::Problems { root: found, problems } => {
-            let root = found.as_deref().or(root);
-            talk(&report::problems(problems, &|file| std::fs::read_to_string(root?.join(file)).ok()));
+        Stop::Problems { problems, .. } if format == Format::Json => {
+            if let Err(Stop::Message(text)) = data(&report::json::problems(problems)) {
+                error(&text);
+            }
+        }
+        Stop::Problems { root, problems } => {
+            let read = |file: &str| std::fs::read_to_string(root.as_ref()?.join(file)).ok();
+            talk(&report::problems(problems, &read));
         }
         Stop::Message(text) => error(text),
     }

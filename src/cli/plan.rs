@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use crate::apply::refuses_whole_run;
 use crate::artifact::Clearing;
 use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
 use crate::cli::{Common, Format, Report, interrupted, output, status};
@@ -34,7 +35,7 @@ pub(super) struct Options {
     #[arg(long)]
     detailed_exitcode: bool,
     #[command(flatten)]
-    report: Report,
+    pub(super) report: Report,
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
@@ -57,6 +58,10 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         plan = made(&clearing, &graph, &units, scope, &ask) => plan,
         () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
     };
+    if ask.network == Network::Online {
+        let settings = &clearing.workspace.settings;
+        plan.findings.extend(refuses_whole_run(settings, &plan, settings.max_changes));
+    }
     plan.base = options.base.clone();
     plan.inputs = inputs;
     told.append(&mut plan.findings);

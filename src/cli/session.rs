@@ -71,7 +71,7 @@ impl Session {
         graph.order().map_err(Stop::message)?;
         let selection = Selection { charts: common.charts.clone(), only: common.only.map(Into::into) };
         let units = graph.select(&selection).map_err(Stop::message)?;
-        if units.is_empty() && selection != Selection::default() {
+        if units.is_empty() && selection != Selection::default() && workspace.charts.is_empty() {
             return Err(Stop::message("nothing of that kind is declared in this workspace"));
         }
         let scope = if selection == Selection::default() { Scope::Whole } else { Scope::Filtered };

@@ -8,7 +8,7 @@ use crate::report;
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    report: Report,
+    pub(super) report: Report,
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
@@ -16,6 +16,9 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
     match options.report.format {
         Format::Human => output::data(&report::validated(&session.workspace, &session.lockfile, &session.graph))?,
         Format::Json => output::data(&report::json::validated(&session.workspace, &session.lockfile, &session.graph))?,
+    }
+    if !session.workspace.charts.is_empty() {
+        output::talk("note: charts/ was not checked, this version cannot publish first-party charts yet");
     }
     Ok(0)
 }

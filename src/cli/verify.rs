@@ -13,7 +13,7 @@ pub(super) struct Options {
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
-    report: Report,
+    pub(super) report: Report,
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {

@@ -16,7 +16,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "REV")]
     base: Option<String>,
     #[command(flatten)]
-    report: Report,
+    pub(super) report: Report,
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {

@@ -26,7 +26,7 @@ async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {
     let mirror = &clearing.workspace.mirrors[graph.unit(row.unit).mirror()];
     let from = origin(*change, &pin);
     match clearing.would_clear(mirror, &pin, from).await {
-        Ok(verdict) => row.claims = verdict.and_then(|verdict| verdict.claims),
+        Ok(verdict) => row.verified(verdict.as_ref()),
         Err(error) => row.add(finding(&pin, from, &error)),
     }
 }

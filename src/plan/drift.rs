@@ -107,9 +107,9 @@ fn keyring_note(
 pub fn unneeded(clearing: &Clearing, plan: &Plan) -> Vec<Finding> {
     let rows: BTreeMap<_, _> = plan.rows.iter().map(|row| (&row.reference, row)).collect();
     let needed = |accept: &Accept| {
-        let Some((row, pin)) = rows.get(&accept.reference).and_then(|row| Some((row, row.pin.as_ref()?))) else {
-            return false;
-        };
+        let Some(row) = rows.get(&accept.reference) else { return false };
+        // What has no pin yet may need it to get one.
+        let Some(pin) = &row.pin else { return true };
         let is_pinned = pin.digest == accept.digest;
         match accept.finding {
             // While the chart is not published as pinned, the exception may be what lets it through.

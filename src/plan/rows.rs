@@ -8,11 +8,12 @@ use crate::chart::Version;
 use crate::diagnostic::Severity;
 use crate::finding::{Code, Exception, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
-use crate::lock::{Pin, Unsatisfied};
+use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
 use crate::plan::diff::{Block, Change, Decision, Destination, Side, Source, Upstream, decide, upstream};
 use crate::plan::observe::{Observed, exceptions};
 use crate::plan::signers;
+use crate::provenance::Verdict;
 use crate::registry::RegistryError;
 use crate::settings::{Accept, Acceptable};
 use crate::workspace::Workspace;
@@ -86,6 +87,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// Takes note of whose signature was verified, and whether an expired key had to be accepted for it.
+    pub fn verified(&mut self, verdict: Option<&Verdict>) {
+        self.claims = verdict.and_then(|verdict| verdict.claims.clone());
+        let is_expired = verdict.is_some_and(|verdict| verdict.key_expired);
+        self.accepted.retain(|accept| accept.finding != Acceptable::ExpiredKey || is_expired);
+    }
+
     /// Adds a finding; a blocking one withholds whatever was to be done.
     pub fn add(&mut self, finding: Finding) {
         if finding.severity() == Severity::Blocking {
@@ -181,20 +189,27 @@ fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Pin, observe
     if let State::Change(Change::Replace(held)) = row.state {
         row.held = Some(held);
     }
-    let moved_to = match observed.source {
-        Source::Other(now) => Some(now),
-        _ => None,
-    };
-    let in_question = [Some(pin.digest), row.held, moved_to];
-    let accepts = workspace.settings.accept.iter();
-    row.accepted = accepts
-        .filter(|accept| accept.reference == row.reference && in_question.contains(&Some(accept.digest)))
-        .cloned()
-        .collect();
+    row.accepted = accepted_for(workspace, &row, pin, observed.source);
     if let Some(upstream) = upstream(observed.destination, observed.source) {
         row.add(told_upstream(pin, upstream, observed));
     }
     row
+}
+
+/// The reviewed exceptions that this chart rests on, as far as that shows before its bytes are read.
+fn accepted_for(workspace: &Workspace, row: &Row, pin: &Pin, source: Source) -> Vec<Accept> {
+    let rests = |accept: &&Accept| {
+        let is_pinned = accept.digest == pin.digest;
+        accept.reference == row.reference
+            && match accept.finding {
+                Acceptable::Moved => source == Source::Other(accept.digest),
+                Acceptable::Gone => is_pinned && source == Source::Absent,
+                Acceptable::Replace => row.held == Some(accept.digest),
+                Acceptable::Unsigned => is_pinned && pin.signer == Signer::None,
+                Acceptable::ExpiredKey | Acceptable::NewSigner => is_pinned && pin.signer != Signer::None,
+            }
+    };
+    workspace.settings.accept.iter().filter(rests).cloned().collect()
 }
 
 fn unseen(row: &Row) -> Finding {

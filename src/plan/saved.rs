@@ -71,7 +71,7 @@ impl Basis {
         for (reference, before, now) in differing(&self.charts, &now.charts) {
             match (before, now) {
                 (Some(before), Some(now)) => moved.extend(before.moved(now).map(|what| format!("{reference}: {what}"))),
-                (None, _) => moved.push(format!("{reference} is not in the plan")),
+                (None, _) => moved.push(format!("{reference} is not in it (is it for another `--chart` or `--only`?)")),
                 (_, None) => moved.push(format!("{reference} is in the plan, but was not selected now")),
             }
         }
@@ -176,7 +176,7 @@ mod tests {
             (
                 &[("a", "1"), ("b", "1")],
                 &[("x", "absent", "pinned"), ("y", "pinned", "pinned"), ("z", "absent", "pinned")],
-                "z is not in the plan",
+                "z is not in it (is it for another `--chart` or `--only`?)",
             ),
         ] {
             assert_eq!(told(&basis(inputs, charts)), [format!("the plan is stale: {says}")]);

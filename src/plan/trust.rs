@@ -10,7 +10,7 @@ use crate::finding::{Code, Finding};
 use crate::lock::{Difference, Lockfile, Pin};
 use crate::oci::{Digest, Repository};
 use crate::plan::signers::signer_name;
-use crate::provenance::KeyChanges;
+use crate::provenance::{KeyChanges, Keyring};
 use crate::settings::{Access, PastSigner, RegistrySettings, Settings, Signing};
 use crate::workspace::{KeyringSource, Mirror, Workspace};
 
@@ -254,18 +254,9 @@ fn one_keyring(
 ) {
     told.say(format!("{name} is verified with the keyring {digest}, which it was not before"));
     let Some(now) = here.workspace.keyrings.parsed(digest) else { return };
-    let before = before.last().and_then(|digest| base.workspace.keyrings.parsed(digest));
-    let changes = match before {
-        Some(before) => before.compare(now),
-        None => KeyChanges { added: now.keys().to_vec(), ..KeyChanges::default() },
-    };
-    for key in &changes.added {
-        told.say(format!("the keyring of {name} gets the key {key}"));
-    }
-    for key in &changes.removed {
-        told.say(format!("the keyring of {name} loses the key {key}"));
-    }
-    for key in &changes.revoked {
-        told.say(format!("the key {key} of {name} is revoked now"));
+    let before: Vec<&Keyring> =
+        before.iter().filter_map(|digest| base.workspace.keyrings.parsed(digest)).map(AsRef::as_ref).collect();
+    for change in KeyChanges::between(&before, now).told() {
+        told.say(format!("the keyring of {name}: {change}"));
     }
 }

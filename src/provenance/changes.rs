@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use crate::provenance::fingerprint::Fingerprint;
 use crate::provenance::keyring::{KeySummary, Keyring};
 
-/// The keys that came, went, or were revoked.
+/// The keys that came, went, were revoked or restored, or may sign with another subkey.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyChanges {
     /// Keys that were not there before.
@@ -13,23 +14,63 @@ pub struct KeyChanges {
     pub removed: Vec<KeySummary>,
     /// Keys that are revoked now and were not before.
     pub revoked: Vec<KeySummary>,
+    /// Keys that were revoked before and are not now.
+    pub restored: Vec<KeySummary>,
+    /// Keys with subkeys that they did not have before: only those subkeys.
+    pub extended: Vec<(KeySummary, Vec<Fingerprint>)>,
 }
 
-impl Keyring {
-    /// What a newer keyring changes.
+impl KeyChanges {
+    /// What `now` changes beside all that these keyrings had together.
     #[must_use]
-    pub fn compare(&self, newer: &Self) -> KeyChanges {
-        let lacks = |ring: &Self, key: &KeySummary| ring.find(key).is_none();
-        let newly_revoked = |key: &&KeySummary| key.revoked && self.find(key).is_some_and(|old| !old.revoked);
-        KeyChanges {
-            added: newer.keys().iter().filter(|key| lacks(self, key)).cloned().collect(),
-            removed: self.keys().iter().filter(|key| lacks(newer, key)).cloned().collect(),
-            revoked: newer.keys().iter().filter(newly_revoked).cloned().collect(),
+    pub fn between(before: &[&Keyring], now: &Keyring) -> Self {
+        let had = |key: &KeySummary| -> Vec<&KeySummary> {
+            let all = before.iter().flat_map(|ring| ring.keys());
+            all.filter(|old| old.fingerprint == key.fingerprint).collect()
+        };
+        let mut changes = Self::default();
+        for key in now.keys() {
+            let old = had(key);
+            if old.is_empty() {
+                changes.added.push(key.clone());
+                continue;
+            }
+            let was_revoked = old.iter().any(|old| old.revoked);
+            match (was_revoked, key.revoked) {
+                (false, true) => changes.revoked.push(key.clone()),
+                (true, false) => changes.restored.push(key.clone()),
+                _ => {}
+            }
+            let is_new = |subkey: &&Fingerprint| !old.iter().any(|old| old.subkeys.contains(subkey));
+            let subkeys: Vec<_> = key.subkeys.iter().filter(is_new).cloned().collect();
+            if !subkeys.is_empty() {
+                changes.extended.push((key.clone(), subkeys));
+            }
         }
+        for key in before.iter().flat_map(|ring| ring.keys()) {
+            let is_told = changes.removed.iter().any(|told| told.fingerprint == key.fingerprint);
+            if !is_told && !now.keys().iter().any(|other| other.fingerprint == key.fingerprint) {
+                changes.removed.push(key.clone());
+            }
+        }
+        changes
     }
 
-    fn find(&self, key: &KeySummary) -> Option<&KeySummary> {
-        self.keys().iter().find(|own| own.fingerprint == key.fingerprint)
+    /// One sentence for each change, the keys named in full.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        let added = self.added.iter().map(|key| {
+            let revoked = if key.revoked { ", which is revoked" } else { "" };
+            format!("key added{revoked}: {key}")
+        });
+        let removed = self.removed.iter().map(|key| format!("key removed: {key}"));
+        let revoked = self.revoked.iter().map(|key| format!("key revoked: {key}"));
+        let restored = self.restored.iter().map(|key| format!("key no longer revoked: {key}"));
+        let extended = self.extended.iter().map(|(key, subkeys)| {
+            let subkeys = subkeys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("key with another subkey {subkeys}: {key}")
+        });
+        added.chain(removed).chain(revoked).chain(restored).chain(extended).collect()
     }
 }
 
@@ -41,5 +82,45 @@ impl fmt::Display for KeySummary {
             Some(claim) => write!(f, " claims \"{claim}\""),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(name: &str) -> Keyring {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/provenance");
+        Keyring::parse(&std::fs::read(format!("{folder}/{name}")).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_comes_is_told_as_what_goes_the_other_way() {
+        let (one, other) = (ring("good.gpg"), ring("subkey.gpg"));
+        let there = KeyChanges::between(&[&one], &other);
+        let back = KeyChanges::between(&[&other], &one);
+        assert_eq!((&there.added, &there.removed), (&back.removed, &back.added));
+        assert_eq!((there.added.len(), there.removed.len()), (1, 1));
+        assert_eq!(KeyChanges::between(&[&one, &other], &other).removed.len(), 1);
+        assert_eq!(KeyChanges::between(&[&one], &one), KeyChanges::default());
+        assert_eq!(KeyChanges::between(&[], &one).added, one.keys());
+    }
+
+    /// Whoever lifts a revocation or adds a subkey must be seen.
+    #[test]
+    fn revocations_and_subkeys_are_told_both_ways() {
+        let key = ring("subkey.gpg").keys()[0].clone();
+        let with = |revoked, subkeys: &[Fingerprint]| {
+            let mut ring = ring("subkey.gpg");
+            ring.set_keys(vec![KeySummary { revoked, subkeys: subkeys.to_vec(), ..key.clone() }]);
+            ring
+        };
+        let (good, bad) = (with(false, &key.subkeys), with(true, &key.subkeys));
+        assert_eq!(KeyChanges::between(&[&good], &bad).revoked.len(), 1);
+        assert_eq!(KeyChanges::between(&[&bad], &good).restored.len(), 1);
+        let bare = with(false, &[]);
+        let extended = KeyChanges::between(&[&bare], &good).extended;
+        assert_eq!(extended[0].1, key.subkeys);
+        assert!(KeyChanges::between(&[&good], &bare).told().is_empty());
     }
 }

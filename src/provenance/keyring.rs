@@ -125,6 +125,11 @@ impl Keyring {
         &self.skipped
     }
 
+    #[cfg(test)]
+    pub(super) fn set_keys(&mut self, keys: Vec<KeySummary>) {
+        self.keys = keys;
+    }
+
     pub(super) fn certs(&self) -> &[Cert] {
         &self.certs
     }

@@ -240,6 +240,8 @@ impl Words<'_> {
                         added: vec![self.key('A', false)],
                         removed: vec![self.key('B', false)],
                         revoked: vec![self.key('C', true)],
+                        restored: vec![self.key('E', false)],
+                        extended: vec![(self.key('F', false), vec![fingerprint('8')])],
                     },
                 },
             },

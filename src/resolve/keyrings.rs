@@ -12,7 +12,7 @@ use crate::http;
 use crate::lock::{Lockfile, Pin};
 use crate::oci::Digest;
 use crate::provenance::{Fingerprint, KeyChanges, Keyring};
-use crate::resolve::{Event, Order};
+use crate::resolve::{Event, Homeless, Order};
 use crate::work;
 use crate::workspace::{KeyringSource, Mirror, Tree};
 
@@ -43,6 +43,7 @@ pub async fn choose(
     clearing: &Clearing,
     graph: &StepGraph,
     existing: &Lockfile,
+    homeless: &Homeless<'_>,
     order: &Order,
 ) -> BTreeMap<usize, Chosen> {
     let of = |ids: &BTreeSet<UnitId>| -> BTreeSet<usize> { ids.iter().map(|id| graph.unit(*id).mirror()).collect() };
@@ -56,7 +57,7 @@ pub async fn choose(
         } else {
             Ask::Never
         };
-        async move { (index, choose_one(clearing, mirror, existing, order, ask).await) }
+        async move { (index, choose_one(clearing, mirror, existing, homeless, order, ask).await) }
     };
     futures_util::stream::iter(of(&order.selected)).map(one).buffer_unordered(super::AT_ONCE).collect().await
 }
@@ -72,8 +73,15 @@ enum Ask {
     Never,
 }
 
-async fn choose_one(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile, order: &Order, ask: Ask) -> Chosen {
-    let committed = locked_with(clearing, mirror, existing);
+async fn choose_one(
+    clearing: &Clearing,
+    mirror: &Mirror,
+    existing: &Lockfile,
+    homeless: &Homeless<'_>,
+    order: &Order,
+    ask: Ask,
+) -> Chosen {
+    let committed = locked_with(clearing, mirror, existing, homeless);
     match &mirror.trust.keyring {
         None => Chosen { keyring: Ok(None), fetched: None, before: committed },
         Some(KeyringSource::Path { digest, path }) => {
@@ -96,8 +104,16 @@ async fn choose_one(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile, o
 }
 
 /// The newest keyring in the workspace that a pin of this mirror was locked with.
-fn locked_with(clearing: &Clearing, mirror: &Mirror, existing: &Lockfile) -> Option<Arc<Keyring>> {
-    let pins = existing.of(&mirror.destination).iter().rev();
+///
+/// A renamed destination takes its pins along, and with them their keyring.
+fn locked_with(
+    clearing: &Clearing,
+    mirror: &Mirror,
+    existing: &Lockfile,
+    homeless: &Homeless<'_>,
+) -> Option<Arc<Keyring>> {
+    let taken_along = homeless.iter().rev().filter(|((source, _), _)| **source == mirror.source).map(|(_, pin)| *pin);
+    let pins = existing.of(&mirror.destination).iter().rev().chain(taken_along);
     pins.filter_map(|pin| pin.keyring).find_map(|digest| clearing.workspace.keyrings.parsed(&digest)).cloned()
 }
 
@@ -148,10 +164,7 @@ fn change(before: Option<&Keyring>, now: &Keyring) -> Option<KeyringChange> {
     if before.is_some_and(|before| before.digest() == now.digest()) {
         return None;
     }
-    let keys = match before {
-        Some(before) => before.compare(now),
-        None => KeyChanges { added: now.keys().to_vec(), ..KeyChanges::default() },
-    };
+    let keys = KeyChanges::between(before.as_slice(), now);
     Some(KeyringChange { digest: now.digest(), first: before.is_none(), keys })
 }
 

@@ -110,8 +110,8 @@ pub struct Resolution {
 
 /// Resolves what has no satisfying pin, and what was asked for anew.
 pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile, order: &Order) -> Resolution {
-    let keyrings = keyrings::choose(clearing, graph, existing, order).await;
     let homeless = homeless(graph, existing);
+    let keyrings = keyrings::choose(clearing, graph, existing, &homeless, order).await;
     let one = |id: UnitId| {
         let task = version::Task { clearing, graph, existing, order, keyrings: &keyrings, homeless: &homeless, id };
         async move { (id, task.run().await) }

@@ -7,7 +7,7 @@ use crate::artifact::{self, ChartImage, ClearError, Clearing, Fetched, Known, Re
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Lockfile, Pin, Unsatisfied, satisfies};
 use crate::oci::{Digest, Reference};
-use crate::provenance::Keyring;
+use crate::provenance::{Keyring, Refusal};
 use crate::registry::RegistryError;
 use crate::resolve::keyrings::Chosen;
 use crate::resolve::{Event, Failure, Homeless, Order};
@@ -178,22 +178,28 @@ impl Task<'_> {
     async fn carried(&self, old: &Pin) -> Locked {
         let pin = Pin { destination: self.mirror().destination.clone(), line: 0, ..old.clone() };
         let from = old.reference();
-        match self.derived_anew(old, self.clearing.keyring(old)).await {
-            Ok(derived) if derived == pin => Locked::done(pin.clone(), Event::Carried { from, pin }),
+        let keyring = if self.is_refreshed() { self.keyring() } else { self.clearing.keyring(old) };
+        match self.derived_anew(old, keyring).await {
+            Ok(derived) if derived == pin || self.is_refreshed() => {
+                Locked::done(derived.clone(), Event::Carried { from, pin: derived })
+            }
             Ok(_) => {
                 let message = format!("the destination was renamed, but the bytes pinned for {from} give another pin");
                 Locked::failed(Some(old), self.failure(message, self.repin()))
             }
-            Err((error, _)) => {
-                let message =
-                    format!("the destination was renamed, but the pin of {from} could not be taken along: {error}");
-                let next = "run `chartsync lock` again; the pin is kept as it is until then".to_owned();
-                Locked::failed(Some(old), self.failure(message, next))
+            Err(unpinned) => {
+                let what = format!("the destination was renamed, but the pin of {from} could not be taken along");
+                Locked::failed(Some(old), self.explained(&what, &unpinned))
             }
         }
     }
 
-    fn refused(&self, source: &Reference, (error, digest): &Unpinned) -> Failure {
+    fn refused(&self, source: &Reference, unpinned: &Unpinned) -> Failure {
+        self.explained(&format!("the source {source} cannot be pinned"), unpinned)
+    }
+
+    /// What went wrong, what to do about it, and the exception that would lift it.
+    fn explained(&self, what: &str, (error, digest): &Unpinned) -> Failure {
         let exception = digest.and_then(|digest| error.exception(&self.unit().reference, &digest));
         let next = match error {
             _ if exception.is_some() => "review it; to take it all the same add the exception, then lock again",
@@ -203,10 +209,20 @@ impl Task<'_> {
             ClearError::Registry(_) | ClearError::Refused(Refused::NoUsableKeyring(_)) => {
                 "run `chartsync lock` again; every pin that could be made is kept"
             }
+            ClearError::Refused(Refused::NoKeyring) => "name the upstream's keyring in the manifest",
+            ClearError::Refused(Refused::Name { .. }) => {
+                "the last part of the destination must be the chart's name: correct the manifest"
+            }
+            ClearError::Refused(Refused::KeyringMissing(_)) => {
+                "restore it from Git, or take the keyring as it is now with `chartsync lock --refresh-keyring NAME`"
+            }
+            ClearError::Refused(Refused::Policy(Refusal::NotListed { .. })) => {
+                "list the key in the manifest's `fingerprints` if you trust it"
+            }
             ClearError::Defect(_) => "report it, with the chart that causes it",
             _ => "do not mirror it before upstream has explained it",
         };
-        let failure = self.failure(format!("the source {source} cannot be pinned: {error}"), next.to_owned());
+        let failure = self.failure(format!("{what}: {error}"), next.to_owned());
         Failure { exception, ..failure }
     }
 

@@ -92,15 +92,8 @@ fn keyring(page: &mut Page, mirror: &str, change: &KeyringChange) {
     let word = if change.first { "+ keyring" } else { "+ keyring changed" };
     page.line(0, &[toned(Tone::Warning, word), plain("  "), strong(mirror.to_owned())]);
     page.line(4, &[plain(change.digest.to_string())]);
-    let KeyChanges { added, removed, revoked } = &change.keys;
-    for key in added {
-        let word = if key.revoked { "key added, which is revoked: " } else { "key added: " };
-        page.line(4, &[faint(word), plain(key.to_string())]);
-    }
-    for (word, keys) in [("removed", removed), ("revoked", revoked)] {
-        for key in keys {
-            page.line(4, &[faint(format!("key {word}: ")), plain(key.to_string())]);
-        }
+    for told in change.keys.told() {
+        page.line(4, &[plain(told)]);
     }
     if !change.first && change.keys == KeyChanges::default() {
         page.line(4, &[plain("the same keys in other bytes")]);

@@ -47,6 +47,10 @@ enum WireEvent {
         added: Vec<WireKey>,
         removed: Vec<WireKey>,
         revoked: Vec<WireKey>,
+        /// No longer revoked.
+        restored: Vec<WireKey>,
+        /// With subkeys that they did not have before.
+        extended: Vec<WireKey>,
     },
 }
 
@@ -66,6 +70,8 @@ impl From<&Event> for WireEvent {
                 added: change.keys.added.iter().map(Into::into).collect(),
                 removed: change.keys.removed.iter().map(Into::into).collect(),
                 revoked: change.keys.revoked.iter().map(Into::into).collect(),
+                restored: change.keys.restored.iter().map(Into::into).collect(),
+                extended: change.keys.extended.iter().map(|(key, _)| key.into()).collect(),
             },
         }
     }
