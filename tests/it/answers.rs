@@ -1,0 +1,81 @@
+//! What a plan answers is what apply does, and what a report says is what was found.
+
+use crate::sides::{PUBLISH, Sides};
+use crate::support::pgp::Key;
+
+const SURE: &str = "safe to merge? yes";
+
+/// What apply would refuse as a whole, plan does not promise.
+#[test]
+fn a_plan_does_not_promise_what_apply_refuses() {
+    for settings in ["[apply]\nmax-changes = 1", "[registry.\"other.example\"]\nplain-http = true"] {
+        let mut sides = Sides::pinned(&["1.0.0", "1.1.0"]);
+        sides.workspace.add_settings(settings);
+        let refused = settings.contains("max-changes");
+        let planned = sides.workspace.run("plan").exits(if refused { 4 } else { 0 });
+        assert_eq!(planned.said().contains(SURE), !refused, "{planned}");
+        let json: serde_json::Value =
+            serde_json::from_str(&sides.workspace.run("plan --format json").stdout()).unwrap();
+        assert_eq!((json["applyable"].clone(), json["all-is-well"].clone()), ((!refused).into(), (!refused).into()));
+        if refused {
+            drop(planned.says("too-many-changes").says("--allow-changes 2"));
+            sides.workspace.run("apply").exits(4).says("too-many-changes");
+            sides.workspace.run("apply --allow-changes 2").ok();
+        }
+    }
+}
+
+/// An exception that a version without a pin may need is not told as unneeded.
+#[test]
+fn an_exception_that_lock_needs_is_left_alone() {
+    let mut sides = Sides::new();
+    let image = sides.upstream_by("web", "1.0.0", "", None);
+    sides.mirror("web", &["1.0.0"]);
+    sides.accept("unsigned", "web:1.0.0", &image.digest());
+    let planned = sides.workspace.run("plan").exits(3);
+    assert!(!planned.said().contains("unneeded"), "{planned}");
+    sides.workspace.run("lock").ok();
+    sides.workspace.run("plan").ok().says("accepted unsigned");
+}
+
+/// An exception is shown where it lifts something, and nowhere else.
+#[test]
+fn an_exception_that_lifts_nothing_is_not_shown_as_accepted() {
+    let mut sides = Sides::pinned(&["1.0.0"]);
+    let digest = sides.image("web", "1.0.0").digest();
+    for finding in ["moved", "gone", "expired-key", "unsigned"] {
+        sides.accept(finding, "web:1.0.0", &digest);
+    }
+    for words in ["plan", "apply"] {
+        let ran = sides.workspace.run(words).ok();
+        assert!(!ran.said().contains("accepted"), "{ran}");
+    }
+}
+
+/// A renamed destination of a chart that rests on an exception: lock prints the entry for its new place.
+#[test]
+fn a_renamed_destination_gets_the_entry_to_paste() {
+    let mut sides = Sides::new();
+    let expired = Key::expired("Past <past@example.org>");
+    let image = sides.upstream_by("web", "1.0.0", "", Some(&expired));
+    let trust = sides.workspace.signed_by(&expired);
+    sides.mirror_trusting("web", &["1.0.0"], &trust);
+    sides.accept("expired-key", "web:1.0.0", &image.digest());
+    sides.workspace.run("lock").ok();
+    let renamed = format!("{PUBLISH}/apps/web");
+    sides.workspace.mirror("web", &format!("{}/web", crate::sides::SOURCE), &renamed, &["1.0.0"], &trust);
+    sides.leaves_lockfile("lock").exits(1).says("finding = \"expired-key\"").says(&format!("{renamed}:1.0.0"));
+    sides.accept("expired-key", "apps/web:1.0.0", &image.digest());
+    sides.workspace.run("lock").ok().says(&renamed);
+}
+
+#[test]
+fn problems_come_as_json_where_json_was_asked_for() {
+    let sides = Sides::pinned(&["1.0.0"]);
+    sides.workspace.write("mirrors/web.yaml", "source: 7\n");
+    for words in ["validate", "lock", "plan", "apply", "verify", "why web"] {
+        let ran = sides.workspace.run(&format!("{words} --format json")).exits(1);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+        assert_eq!(json["kind"], "problems", "{ran}");
+    }
+}
