@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::archive::{Archive, STREAM_LIMIT};
 use super::metadata::Metadata;
@@ -95,7 +95,51 @@ fn mappings(bytes: &[u8], all: bool) -> Result<(), String> {
     for document in documents {
         Mapping::deserialize(document).map_err(|error| quoted(&error.to_string()))?;
     }
-    Ok(())
+    if all { Ok(()) } else { lock_date(bytes) }
+}
+
+/// Checks the date of a lock, which Go reads as RFC 3339 and nothing else.
+fn lock_date(bytes: &[u8]) -> Result<(), String> {
+    #[derive(serde::Deserialize)]
+    struct Lock {
+        generated: Option<String>,
+    }
+    let Some(document) = serde_yaml::Deserializer::from_slice(bytes).next() else { return Ok(()) };
+    let lock = Option::<Lock>::deserialize(document).map_err(|error| quoted(&error.to_string()))?;
+    match lock.and_then(|lock| lock.generated) {
+        Some(date) if !is_rfc3339(&date) => Err(format!("`generated` is `{}`, not a date of RFC 3339", quoted(&date))),
+        _ => Ok(()),
+    }
+}
+
+/// `2006-01-02T15:04:05`, perhaps a fraction, then `Z` or `+07:00`.
+fn is_rfc3339(date: &str) -> bool {
+    let shaped = |text: &str, shape: &str| {
+        text.len() == shape.len()
+            && text.bytes().zip(shape.bytes()).all(|(byte, want)| match want {
+                b'0' => byte.is_ascii_digit(),
+                want => byte == want,
+            })
+    };
+    let Some((time, rest)) = date.split_at_checked(19) else { return false };
+    let zone = match rest.strip_prefix('.') {
+        Some(rest) => {
+            let zone = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            if zone.len() == rest.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    let zoned = zone == "Z" || shaped(zone, "+00:00") || shaped(zone, "-00:00");
+    let part = |from: usize, to: usize| time.get(from..to).and_then(|digits| digits.parse().ok()).unwrap_or(99_u8);
+    let within = (1..=12).contains(&part(5, 7))
+        && (1..=31).contains(&part(8, 10))
+        && part(11, 13) < 24
+        && part(14, 16) < 60
+        && part(17, 19) < 60;
+    shaped(time, "0000-00-00T00:00:00") && zoned && within
 }
 
 /// A mapping of anything, or nothing: keys and values are none of our business.
@@ -123,7 +167,79 @@ impl<'de> Visitor<'de> for Mapping {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        while entries.next_entry::<Finite, Finite>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+/// Anything but a number that JSON cannot write: Helm turns values into JSON.
+struct Finite;
+
+impl<'de> Deserialize<'de> for Finite {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Finite {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_none<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self, E> {
+        if value.is_finite() { Ok(self) } else { Err(E::custom(format!("the number {value}, which Helm cannot read"))) }
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+
+    fn visit_enum<A: serde::de::EnumAccess<'de>>(self, tagged: A) -> Result<Self, A::Error> {
+        let (_, value) = tagged.variant::<String>()?;
+        serde::de::VariantAccess::newtype_variant(value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        while entries.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        while entries.next_entry::<Self, Self>()?.is_some() {}
         Ok(self)
     }
 }

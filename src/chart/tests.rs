@@ -44,6 +44,14 @@ fn a_chart_that_helm_cannot_load_is_refused() {
         ("Chart.lock", "x"),
         ("Chart.lock", "a: ["),
         ("requirements.lock", "a: ["),
+        ("values.yaml", "a: [1, .inf]"),
+        ("values.yaml", "a: {b: -.INF}"),
+        ("values.yaml", "a: .nan"),
+        ("Chart.lock", "generated: yesterday\n"),
+        ("Chart.lock", "generated: 2020-01-01\n"),
+        ("Chart.lock", "generated: '2020-13-01T00:00:00Z'\n"),
+        ("requirements.lock", "generated: '2020-01-01T00:00:00'\n"),
+        ("requirements.lock", "generated: 7\n"),
     ] {
         let error = with(path, content).unwrap_err();
         assert!(matches!(&error, ChartError::Yaml { file, .. } if *file == path), "{path} {content}: {error}");
@@ -70,6 +78,8 @@ fn a_chart_that_helm_loads_is_read() {
         ("values.yaml", "a: 1\na: 2\nb: &b {c: !x d}\ne:\n  <<: *b\n18446744073709551616: 18446744073709551616\n"),
         ("Chart.lock", "generated: '2020-01-01T00:00:00Z'\ndependencies: []\n"),
         ("Chart.lock", "a: b\n--- [\n"),
+        ("Chart.lock", "generated: 2020-01-01T00:00:00.123456789+02:00\n"),
+        ("values.yaml", "a: '.inf'\nb: 1e300\n"),
         ("values.schema.json", "{"),
         ("templates/b.yaml", "{{ nope"),
         ("charts/b/Chart.yaml", "name: b\nversion: 1.0.0\n"),
@@ -109,4 +119,19 @@ fn packaged_subcharts_are_read_within_one_budget() {
         error = inner;
     }
     assert_eq!(*error, ChartError::TooDeep);
+}
+
+/// Helm's reader knows fewer escapes in double quotes than others do.
+#[test]
+fn escapes_that_helm_does_not_know_are_refused() {
+    let read = |description: &str| {
+        let yaml = format!("apiVersion: v2\nname: a\nversion: 1.0.0\ndescription: {description}\n");
+        read(&tgz("a", &[("Chart.yaml", &yaml)])).map(|chart| chart.metadata.version)
+    };
+    for good in [r#""a\\b \"c\" \n \x41 \u00e9 \_""#, r"'a\/b'", r"a\/b", "é \\/", "\"é\\té\""] {
+        assert!(read(good).is_ok(), "{good}: {:?}", read(good));
+    }
+    for bad in [r#""a\/b""#, "\"é\\/é\"", r#""é" # " \/"#] {
+        assert_eq!(read(bad).is_err(), !bad.contains('#'), "{bad}");
+    }
 }

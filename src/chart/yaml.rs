@@ -90,6 +90,11 @@ enum Raw {
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    text: &'a str,
+    /// Where each character begins, once something is looked up in a text that is not all ASCII.
+    starts: Vec<usize>,
+    /// The characters of the last event.
+    span: (usize, usize),
     /// Each anchor's value and how many values that is.
     anchors: HashMap<usize, (Raw, usize)>,
     nodes: usize,
@@ -97,18 +102,51 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Self {
-        Self { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 }
+        Self {
+            parser: Parser::new_from_str(text),
+            text,
+            starts: Vec::new(),
+            span: (0, 0),
+            anchors: HashMap::new(),
+            nodes: 0,
+        }
     }
 
     fn next(&mut self) -> Result<Event<'a>, String> {
         match self.parser.next_event() {
-            Some(Ok((event, _))) => Ok(event),
+            Some(Ok((event, span))) => {
+                self.span = (span.start.index(), span.end.index());
+                Ok(event)
+            }
             Some(Err(error)) => {
                 let (line, column) = (error.marker().line(), error.marker().col() + 1);
                 Err(format!("line {line}, column {column}: {}", quoted(error.info())))
             }
             None => Ok(Event::StreamEnd),
         }
+    }
+
+    /// Refuses what Go's reader does not know in double quotes, as `\\/`.
+    fn check_escapes(&mut self) -> Result<(), String> {
+        let (from, to) = self.span;
+        let (from, to) = if self.text.is_ascii() {
+            (from, to)
+        } else {
+            if self.starts.is_empty() {
+                self.starts = self.text.char_indices().map(|(at, _)| at).chain([self.text.len()]).collect();
+            }
+            let at = |index: usize| self.starts.get(index).copied().unwrap_or(self.text.len());
+            (at(from), at(to))
+        };
+        // What follows the closing quote may be part of the event.
+        let mut written = self.text.get(from..to).unwrap_or_default().chars().skip_while(|char| *char != '"').skip(1);
+        while let Some(char) = written.next().filter(|char| *char != '"') {
+            let escaped = if char == '\\' { written.next() } else { None };
+            if let Some(escaped) = escaped.filter(|escaped| !"0abt\tnvfre \"'\\N_LPxuU\n\r".contains(*escaped)) {
+                return Err(format!("it has `\\{escaped}` in double quotes, which helm cannot read"));
+            }
+        }
+        Ok(())
     }
 
     /// The first document; Helm ignores what follows, so nothing may.
@@ -150,6 +188,9 @@ impl<'a> Reader<'a> {
                 let is_text = tag.as_ref().is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
                 if tag.is_some() && !is_text {
                     return Err(format!("it has a tag at `{}`", quoted(&text)));
+                }
+                if style == ScalarStyle::DoubleQuoted {
+                    self.check_escapes()?;
                 }
                 (Raw::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain && !is_text }, anchor)
             }
