@@ -16,6 +16,8 @@ pub mod metadata;
 
 mod load;
 
+pub mod ignore;
+
 pub use archive::{Archive, ArchiveError};
 pub use metadata::{Dependency, Metadata, MetadataError};
 pub use version::{Version, VersionError};
