@@ -1,7 +1,9 @@
-//! Names and shapes of the OCI specifications: digest, repository, tag, reference, descriptor, image manifest.
+//! Names and shapes of the OCI specifications: digest, repository, tag, reference, descriptor, image manifest and index.
 //!
 //! Owns how they are parsed and printed. Knows no registry, no chart and no file.
 
+mod artifact_manifest;
+mod image_index;
 mod image_manifest;
 mod json;
 
@@ -9,6 +11,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub use artifact_manifest::{ArtifactManifest, EMPTY_CONFIG, EMPTY_CONFIG_BYTES};
+pub use image_index::{ImageIndex, IndexEntry};
 pub use image_manifest::{ImageManifest, ManifestError};
 pub use json::strict_json;
 use sha2::{Digest as _, Sha256};
@@ -52,6 +56,12 @@ impl Digest {
             let _ = write!(hex, "{byte:02x}");
             hex
         })
+    }
+
+    /// The tag `sha256-<hex>`, under which registries without the referrers API keep the list of this digest's referrers.
+    #[must_use]
+    pub fn fallback_tag(&self) -> Tag {
+        Tag(format!("sha256-{}", self.hex()).into())
     }
 
     /// `sha256:` and the first twelve hex digits: for tables that print the whole digest elsewhere.
@@ -339,6 +349,9 @@ mod tests {
         let digest = Digest::of(b"");
         assert_eq!(digest.to_string(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+        let tag = digest.fallback_tag();
+        assert_eq!(tag.as_str(), digest.to_string().replace(':', "-"));
+        assert_eq!(tag.as_str().parse::<Tag>().unwrap(), tag);
         for bad in [
             "sha256:",
             "sha512:00",
