@@ -55,6 +55,10 @@ pub struct Limits {
     pub pages: usize,
     /// The most tags of one repository.
     pub tags: usize,
+    /// The most referrers of one image manifest.
+    pub referrers: usize,
+    /// The most bytes of all pages of one list of referrers.
+    pub referrers_bytes: u64,
     /// The most bytes of a layout's `index.json`.
     pub index: u64,
     /// How long another process may hold a layout's lock.
@@ -80,6 +84,8 @@ impl Default for Limits {
             answer: 1 << 20,
             pages: 1000,
             tags: 100_000,
+            referrers: 256,
+            referrers_bytes: 16 << 20,
             index: 16 << 20,
             lock: Duration::from_mins(1),
         }
@@ -101,6 +107,8 @@ pub enum Kind {
     Upload,
     /// A page of a list of tags.
     Tags,
+    /// A page of a list of referrers, from the API for it.
+    Referrers,
     /// A keyring, from wherever its URL leads.
     Keyring,
 }

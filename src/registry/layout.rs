@@ -4,13 +4,15 @@
 //! that a reader, or a crash, never meets half of one; links may not lead out of the workspace's folder of layouts.
 
 mod index;
+mod referrers;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,13 +43,18 @@ struct Inner {
     base: PathBuf,
     limits: Limits,
     permits: Semaphore,
+    subjects: Arc<Subjects>,
 }
+
+/// What each image manifest that was read is attached to: its digest says so for good.
+type Subjects = Mutex<HashMap<Digest, Option<Digest>>>;
 
 impl Layout {
     /// The folder `folder` below the workspace's root, made when first written.
     pub(super) fn new(root: &Path, folder: &RootPath, concurrency: usize, limits: Limits) -> Self {
         let permits = Semaphore::new(concurrency);
-        Self(Arc::new(Inner { root: root.to_owned(), base: folder.below(root), limits, permits }))
+        let (root, base, subjects) = (root.to_owned(), folder.below(root), Arc::default());
+        Self(Arc::new(Inner { root, base, limits, permits, subjects }))
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -167,8 +174,9 @@ impl Layout {
 
     fn folder(&self, repository: &Repository) -> Folder {
         let path = self.0.base.join(repository.path());
-        let Inner { root, base, limits, .. } = &*self.0;
-        Folder { root: root.clone(), base: base.clone(), path, repository: repository.clone(), limits: limits.clone() }
+        let Inner { root, base, limits, subjects, .. } = &*self.0;
+        let (root, base, limits, subjects) = (root.clone(), base.clone(), limits.clone(), Arc::clone(subjects));
+        Folder { root, base, path, repository: repository.clone(), limits, subjects }
     }
 }
 
@@ -179,6 +187,7 @@ struct Folder {
     path: PathBuf,
     repository: Repository,
     limits: Limits,
+    subjects: Arc<Subjects>,
 }
 
 impl Folder {
@@ -353,9 +362,11 @@ impl Folder {
             Target::Tag(tag) => Some(tag),
             Target::Digest(_) => None,
         };
-        if !index.put(&self.repository, manifest, tag) {
-            return Ok(());
-        }
+        if index.put(&self.repository, manifest, tag) { self.put_index(&index) } else { Ok(()) }
+    }
+
+    /// Names what was put, once all of it is on the disk.
+    fn put_index(&self, index: &Index) -> Result<(), RegistryError> {
         let blobs = self.path.join("blobs/sha256");
         File::open(&blobs).and_then(|folder| folder.sync_all()).map_err(|error| failed(&blobs, &error))?;
         if self.read_file(&self.path.join(MARKER), 4096)?.is_none() {

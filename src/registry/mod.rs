@@ -5,6 +5,7 @@
 
 mod error;
 mod layout;
+mod referrers;
 mod remote;
 
 use std::cmp::Ordering;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 
 pub use self::error::RegistryError;
 pub use self::layout::Layout;
+pub use self::referrers::{Artifact, Attached, ListedBy, Referrer, Referrers};
 pub use self::remote::Remote;
 use crate::http::{Client, Credentials, Host, Limits, Requests, Way};
 use crate::oci::{Descriptor, Digest, Reference, Repository, Tag, Target};
@@ -207,6 +209,37 @@ impl Registry {
         match self {
             Self::Remote(remote) => remote.tags(repository).await,
             Self::Layout(layout) => layout.tags(repository).await,
+        }
+    }
+
+    /// What is attached to an image manifest, as its consumers find it: by the registry's API for it, else by the fallback tag.
+    ///
+    /// Nothing listed means that the registry says so: whatever else came is an error or [`Referrers::cut`]. The image manifest
+    /// should be there: of an unknown repository this tells that nothing is attached.
+    pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Referrers, RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.referrers(repository, subject).await,
+            Self::Layout(layout) => layout.referrers(repository, subject).await,
+        }
+    }
+
+    /// The same by the fallback tag `sha256-<hex>` alone, whether the registry has the API or not.
+    pub async fn fallback_index(&self, repository: &Repository, subject: &Digest) -> Result<Referrers, RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.fallback_index(repository, subject).await,
+            Self::Layout(layout) => layout.fallback_index(repository, subject).await,
+        }
+    }
+
+    /// Attaches an artifact: its blobs, its image manifest without a name, and an entry under the fallback tag.
+    ///
+    /// The list there is merged, so that what others attached stays, and read again. Callers of one process take turns for each
+    /// subject; two processes that do this at once may still lose an entry after it was seen: the protocol has no
+    /// compare-and-swap. What a consumer finds afterwards is for the caller to look at.
+    pub async fn attach(&self, repository: &Repository, artifact: &Artifact) -> Result<Attached, RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.attach(repository, artifact).await,
+            Self::Layout(layout) => layout.attach(repository, artifact).await,
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Owns what is asked and what an answer means. A header's digest is an observation; bodies are hashed against what was asked
 //! for. Knows no credential and no retry: those are `http`'s.
 
+mod link;
+mod referrers;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use url::Url;
 
-use super::{Observation, RegistryError, check, check_in_background};
+use super::{Artifact, Attached, Observation, Referrers, RegistryError, check, check_in_background};
 use crate::http::{Answer, Failure, Host, HttpError, Kind, Limits, Request, Right, Scope};
 use crate::oci::{Descriptor, Digest, Reference, Repository, Tag, Target};
 
@@ -33,11 +35,12 @@ pub struct Remote {
     host: Arc<Host>,
     limits: Arc<Limits>,
     right: Right,
+    known: Arc<referrers::Known>,
 }
 
 impl Remote {
     pub(super) fn new(host: Arc<Host>, limits: Limits) -> Self {
-        Self { host, limits: Arc::new(limits), right: Right::Pull }
+        Self { host, limits: Arc::new(limits), right: Right::Pull, known: Arc::default() }
     }
 
     pub(super) fn for_push(self) -> Self {
@@ -120,7 +123,7 @@ impl Remote {
         let scope = Scope { repository: repository.path().to_owned(), right: Right::Push };
         let session = || self.upload(&scope, &begin, &blob.digest, &bytes);
         let answered = self.host.run(&scope, self.time(blob.size), session).await;
-        self.kept(&what, &blob.digest, answered).await
+        self.kept(&what, &blob.digest, answered).await.map(drop)
     }
 
     async fn upload(
@@ -145,6 +148,16 @@ impl Remote {
         media_type: &str,
         bytes: Bytes,
     ) -> Result<(), RegistryError> {
+        self.put_manifest(reference, media_type, bytes).await.map(drop)
+    }
+
+    /// The same; the answer's headers may tell more.
+    async fn put_manifest(
+        &self,
+        reference: &Reference,
+        media_type: &str,
+        bytes: Bytes,
+    ) -> Result<Answer, RegistryError> {
         let digest = Digest::of(&bytes);
         let bad = |_| RegistryError::Protocol {
             what: reference.to_string(),
@@ -164,6 +177,26 @@ impl Remote {
 
     pub(super) async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
         tags::list(self, repository).await
+    }
+
+    pub(super) async fn referrers(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Referrers, RegistryError> {
+        referrers::list(self, repository, subject).await
+    }
+
+    pub(super) async fn fallback_index(
+        &self,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Referrers, RegistryError> {
+        referrers::fallback_index(self, repository, subject).await
+    }
+
+    pub(super) async fn attach(&self, repository: &Repository, artifact: &Artifact) -> Result<Attached, RegistryError> {
+        referrers::attach(&self.clone().for_push(), repository, artifact).await
     }
 
     async fn manifest_url(&self, reference: &Reference) -> Result<Url, RegistryError> {
@@ -197,7 +230,7 @@ impl Remote {
         what: &impl ToString,
         digest: &Digest,
         answered: Result<Answer, HttpError>,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Answer, RegistryError> {
         let answer = match answered {
             // "Not found" would say that the name is free; here the repository cannot be written.
             Err(HttpError::Status(failure)) if failure.status == 404 => {
@@ -215,7 +248,7 @@ impl Remote {
                 let detail = format!("the registry stored {stored} instead of {digest}");
                 Err(RegistryError::Integrity { what: what.to_string(), detail })
             }
-            _ => Ok(()),
+            _ => Ok(answer),
         }
     }
 

@@ -2,9 +2,11 @@
 //!
 //! Owns its shape as `oras` and `crane` write it. Keeps what it does not know. Touches no file.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
-use crate::oci::{Descriptor, Digest, IMAGE_INDEX, Repository, Tag, strict_json};
+use crate::oci::{Descriptor, Digest, IMAGE_INDEX, IndexEntry, Repository, Tag, strict_json};
 
 /// The annotation that carries a tag.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -64,6 +66,14 @@ impl Index {
         self.entries.iter().filter(|entry| has_digest(entry, digest)).find_map(|entry| descriptor(entry).ok())
     }
 
+    /// Every image manifest that it names; the error completes "`index.json` …".
+    pub(super) fn entries(&self) -> impl Iterator<Item = Result<IndexEntry, String>> {
+        self.entries.iter().map(|entry| {
+            let artifact_type = entry.get("artifactType").and_then(Value::as_str).map(str::to_owned);
+            Ok(IndexEntry { descriptor: descriptor(entry)?, artifact_type })
+        })
+    }
+
     /// Every tag, sorted; names that are no tags are left out.
     pub(super) fn tags(&self, repository: &Repository) -> Vec<Tag> {
         let prefix = format!("{repository}:");
@@ -82,26 +92,42 @@ impl Index {
     ///
     /// What the tag named before stays, without a name, as `oras` leaves it.
     pub(super) fn put(&mut self, repository: &Repository, manifest: &Descriptor, tag: Option<&Tag>) -> bool {
-        let changed = match tag {
-            None => self.put_untagged(manifest),
-            Some(tag) => self.put_tagged(repository, manifest, tag),
+        let Some(tag) = tag else {
+            let entry = IndexEntry { descriptor: manifest.clone(), artifact_type: None };
+            return self.put_untagged(&entry, &BTreeMap::new());
         };
+        let changed = self.put_tagged(repository, manifest, tag);
         if changed {
-            // In one order, whatever order they came in.
-            self.entries.sort_by_cached_key(|entry| {
-                let name = ref_name(entry).unwrap_or_default().to_owned();
-                (name, entry.get("digest").map(ToString::to_string), Value::Object(entry.clone()).to_string())
-            });
+            self.sort();
         }
         changed
     }
 
-    fn put_untagged(&mut self, manifest: &Descriptor) -> bool {
-        let new = self.with_digest(&manifest.digest).is_none();
-        if new {
-            self.entries.push(entry(manifest));
+    /// Names an image manifest only by its digest, with what its descriptor says besides; false if it is named already.
+    pub(super) fn put_untagged(&mut self, new: &IndexEntry, annotations: &BTreeMap<String, String>) -> bool {
+        let missing = self.with_digest(&new.descriptor.digest).is_none();
+        if missing {
+            // A name is given, never brought along.
+            let mut annotations = annotations.clone();
+            annotations.remove(REF_NAME);
+            self.entries.push(new.to_json(&annotations));
+            self.sort();
         }
-        new
+        missing
+    }
+
+    /// Names a list of referrers; the one that had this tag is forgotten, since nobody asks for it by its digest.
+    pub(super) fn put_list(&mut self, repository: &Repository, list: &Descriptor, tag: &Tag) -> bool {
+        self.entries.retain(|entry| !names(entry, repository, tag) || has_digest(entry, &list.digest));
+        self.put(repository, list, Some(tag))
+    }
+
+    /// In one order, whatever order they came in.
+    fn sort(&mut self) {
+        self.entries.sort_by_cached_key(|entry| {
+            let name = ref_name(entry).unwrap_or_default().to_owned();
+            (name, entry.get("digest").map(ToString::to_string), Value::Object(entry.clone()).to_string())
+        });
     }
 
     fn put_tagged(&mut self, repository: &Repository, manifest: &Descriptor, tag: &Tag) -> bool {
@@ -125,7 +151,7 @@ impl Index {
         if let Some(entry) = unnamed {
             set_ref_name(entry, Some(tag));
         } else {
-            let mut entry = entry(manifest);
+            let mut entry = IndexEntry { descriptor: manifest.clone(), artifact_type: None }.to_json(&BTreeMap::new());
             set_ref_name(&mut entry, Some(tag));
             self.entries.push(entry);
         }
@@ -153,14 +179,6 @@ impl Index {
         fields.insert("manifests".into(), Value::Array(entries));
         format!("{:#}\n", Value::Object(fields)).into_bytes()
     }
-}
-
-fn entry(manifest: &Descriptor) -> Map<String, Value> {
-    let mut entry = Map::new();
-    entry.insert("mediaType".into(), manifest.media_type.clone().into());
-    entry.insert("digest".into(), manifest.digest.to_string().into());
-    entry.insert("size".into(), manifest.size.into());
-    entry
 }
 
 fn descriptor(entry: &Map<String, Value>) -> Result<Descriptor, String> {

@@ -1,3 +1,5 @@
+mod referrers;
+
 use std::collections::BTreeMap;
 
 use super::*;

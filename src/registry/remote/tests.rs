@@ -1,4 +1,6 @@
+mod attach;
 mod auth;
+mod referrers;
 mod server;
 
 use std::time::Duration;
