@@ -28,15 +28,15 @@ pub(super) struct Known {
     no_api: Mutex<HashSet<String>>,
     /// Repositories that have the empty config blob.
     empty_config: Mutex<HashSet<String>>,
-    /// Who is merging which list, by repository and subject.
+    /// Who is attaching, by repository and subject.
     turns: Mutex<HashMap<(String, Digest), Weak<Turn>>>,
 }
 
-/// Held by the task that merges.
+/// Held by the task that attaches.
 type Turn = tokio::sync::Mutex<()>;
 
 impl Known {
-    /// Waits until no other task merges the list of this subject.
+    /// Waits until no other task attaches to this subject.
     async fn turn(&self, repository: &Repository, subject: &Digest) -> OwnedMutexGuard<()> {
         let key = (repository.path().to_owned(), *subject);
         let lock = {
@@ -223,6 +223,8 @@ pub(super) async fn attach(
     if !knows(&remote.known.empty_config, repository) {
         remote.push_blob(repository, &config.0, config.1.clone()).await?;
     }
+    // Registries with the API have been seen to lose entries of one list that came at once, too.
+    let _turn = remote.known.turn(repository, &artifact.subject).await;
     let answer = match put(remote, repository, artifact).await {
         // What was there when it was pushed may have been collected since.
         Err(RegistryError::BlobUnknown { .. }) => {
@@ -247,8 +249,9 @@ async fn put(remote: &Remote, repository: &Repository, artifact: &Artifact) -> R
 }
 
 /// Adds the artifact to the list under the fallback tag until it is there; how often that list was written.
+///
+/// The caller has the turn.
 async fn merge(remote: &Remote, repository: &Repository, artifact: &Artifact) -> Result<u32, RegistryError> {
-    let _turn = remote.known.turn(repository, &artifact.subject).await;
     let reference = repository.tagged(artifact.subject.fallback_tag());
     let problem = |detail| RegistryError::Protocol { what: reference.to_string(), detail };
     for writes in 0.. {
