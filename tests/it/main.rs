@@ -26,6 +26,7 @@ mod pins;
 mod planning;
 mod poison;
 mod quickstart;
+mod referrers;
 mod refusals;
 mod registry;
 mod rig;
