@@ -33,6 +33,7 @@ mod rig;
 mod saved;
 mod sides;
 mod signers;
+mod sigstore_bed;
 mod trust;
 mod urls;
 mod verifying;

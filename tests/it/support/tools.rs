@@ -16,6 +16,18 @@ pub(crate) enum Tool {
     Distribution,
     Olareg,
     Git,
+    Cosign3,
+    Cosign2,
+    Fulcio,
+    RekorV1,
+    RekorV2,
+    TimestampServer,
+    TrillianServer,
+    TrillianSigner,
+    TrillianCreateTree,
+    TrillianSchema,
+    CtServer,
+    MariaDb,
 }
 
 /// Both helms that people have: what one takes and the other refuses matters.
@@ -31,22 +43,37 @@ impl Tool {
             Self::Crane => ("crane", ""),
             Self::Distribution => ("registry", ""),
             Self::Olareg => ("olareg", ""),
+            Self::Cosign3 => ("cosign", "3."),
+            Self::Cosign2 => ("cosign", "2."),
+            Self::Fulcio => ("fulcio", ""),
+            Self::RekorV1 => ("rekor-server", ""),
+            Self::RekorV2 => ("posix", ""),
+            Self::TimestampServer => ("timestamp-server", ""),
+            // The schema lies next to the server that needs it.
+            Self::TrillianServer | Self::TrillianSchema => ("trillian_log_server", ""),
+            Self::TrillianSigner => ("trillian_log_signer", ""),
+            Self::TrillianCreateTree => ("createtree", ""),
+            Self::CtServer => ("ct_server", ""),
             Self::Git => ("git", ""),
+            Self::MariaDb => ("mariadbd", ""),
         }
     }
 
     /// Where the program is, if it is installed or not.
     pub(crate) fn path(self) -> PathBuf {
         let (name, version) = self.pin();
-        if self == Self::Git {
-            return PathBuf::from("/usr/bin/git");
+        match self {
+            Self::Git => return PathBuf::from("/usr/bin/git"),
+            Self::MariaDb => return PathBuf::from("/usr/sbin/mariadbd"),
+            _ => {}
         }
         let pinned = include_str!("../../tools.txt")
             .lines()
             .map(|line| line.split_whitespace().collect::<Vec<_>>())
             .find(|words| words.len() >= 3 && words[0] == name && words[1].starts_with(version))
             .unwrap_or_else(|| panic!("tests/tools.txt does not pin {name} {version}"));
-        folder().join(format!("{name}-{}", pinned[1])).join(name)
+        let file = if self == Self::TrillianSchema { "storage.sql" } else { name };
+        folder().join(format!("{name}-{}", pinned[1])).join(file)
     }
 }
 
@@ -61,7 +88,9 @@ fn folder() -> PathBuf {
 /// Whether every tool is there; if not, the running test is recorded as left out (or fails, under strict).
 pub(crate) fn present(tools: &[Tool]) -> bool {
     let Some(missing) = tools.iter().find(|tool| !tool.path().is_file()) else { return true };
-    leave_out(&format!("{} is not there; tests/run installs it", missing.path().display()));
+    let installs =
+        if *missing == Tool::MariaDb { "Debian's package mariadb-server has it" } else { "tests/run installs it" };
+    leave_out(&format!("{} is not there; {installs}", missing.path().display()));
     false
 }
 

@@ -1,0 +1,258 @@
+//! What stands between one test and the shared Sigstore: it counts what reaches each service, and breaks them for this test alone.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::{Claims, RekorVersion, Service, Sigstore};
+
+/// What a service does instead of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Closes every connection.
+    Down,
+    /// Takes requests and never answers.
+    Stalled,
+    /// 429, with `Retry-After` in seconds.
+    Throttled(Option<u64>),
+    /// 500.
+    Broken,
+    /// Does its work, but the answer never arrives.
+    AnswerLost,
+}
+
+/// A request that reached a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) service: Service,
+    /// `POST /api/v2/signingCert`.
+    pub(crate) request: String,
+    /// What the service itself said; `None` when it was not asked.
+    pub(crate) status: Option<u16>,
+}
+
+/// The shared Sigstore through doors of its own.
+pub(crate) struct Fronted {
+    sigstore: &'static Sigstore,
+    doors: [Door; 4],
+    seen: Arc<Mutex<Vec<Seen>>>,
+    signing_config: PathBuf,
+    _dir: TempDir,
+}
+
+const SERVICES: [Service; 4] = [Service::Issuer, Service::Fulcio, Service::Rekor, Service::Tsa];
+
+impl Fronted {
+    pub(crate) fn new(sigstore: &'static Sigstore, version: RekorVersion) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut config = fs::read_to_string(sigstore.signing_config(version)).unwrap();
+        let doors = SERVICES.map(|service| {
+            let port = sigstore.parts.ports.of(service, version);
+            let behind = port.unwrap_or_else(|| sigstore.issuer().rsplit(':').next().unwrap().parse().unwrap());
+            let door = Door::open(service, behind, &seen);
+            // The issuer keeps its address: tokens are compared with it.
+            if service != Service::Issuer {
+                let (from, to) = (format!("localhost:{behind}"), format!("localhost:{}", door.port));
+                assert!(config.contains(&from), "no {from} in {config}");
+                config = config.replace(&from, &to);
+            }
+            door
+        });
+        let dir = TempDir::new().unwrap();
+        let signing_config = dir.path().join("signing_config.json");
+        fs::write(&signing_config, config).unwrap();
+        Self { sigstore, doors, seen, signing_config, _dir: dir }
+    }
+
+    /// As the shared one's, through the doors.
+    pub(crate) fn signing_config(&self) -> &Path {
+        &self.signing_config
+    }
+
+    /// Where a service is asked, through its door: `http://localhost:PORT`.
+    pub(crate) fn url(&self, service: Service) -> String {
+        format!("http://localhost:{}", self.door(service).port)
+    }
+
+    /// As the shared one's, through the issuer's door.
+    pub(crate) fn github_env(&self, claims: &Claims) -> Vec<(String, String)> {
+        self.sigstore.issuer.environment(claims, &self.url(Service::Issuer))
+    }
+
+    /// From now on a service does this.
+    pub(crate) fn fail(&self, service: Service, fault: Fault) {
+        self.fail_times(service, fault, usize::MAX);
+    }
+
+    /// The next requests to a service, this many, meet a fault; then it is itself again.
+    pub(crate) fn fail_times(&self, service: Service, fault: Fault, times: usize) {
+        *self.door(service).fault.lock().unwrap() = Some((fault, times));
+    }
+
+    /// From now on a service does its work.
+    pub(crate) fn heal(&self, service: Service) {
+        *self.door(service).fault.lock().unwrap() = None;
+    }
+
+    /// The requests since the last call, in the order of their arrival.
+    pub(crate) fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
+
+    /// How many requests have reached a service since the last [`Self::take`].
+    pub(crate) fn count(&self, service: Service) -> usize {
+        self.seen.lock().unwrap().iter().filter(|seen| seen.service == service).count()
+    }
+
+    /// How many entries Rekor has taken since the last [`Self::take`], also those whose answer was lost.
+    pub(crate) fn logged(&self) -> usize {
+        let taken = |seen: &&Seen| {
+            let posted = seen.service == Service::Rekor && seen.request.starts_with("POST ");
+            posted && seen.request.contains("/log/entries") && seen.status.is_some_and(|status| status < 300)
+        };
+        self.seen.lock().unwrap().iter().filter(taken).count()
+    }
+
+    fn door(&self, service: Service) -> &Door {
+        self.doors.iter().find(|door| door.service == service).unwrap()
+    }
+}
+
+/// One port in front of one service.
+struct Door {
+    service: Service,
+    port: u16,
+    fault: Arc<Mutex<Option<(Fault, usize)>>>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Door {
+    fn open(service: Service, behind: u16, seen: &Arc<Mutex<Vec<Seen>>>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (fault, closed) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let visitor = Visitor { service, behind, seen: Arc::clone(seen), fault: Arc::clone(&fault) };
+        let ends = Arc::clone(&closed);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if ends.load(Ordering::SeqCst) {
+                    return;
+                }
+                let visitor = visitor.clone();
+                // A client that hangs up is its own affair.
+                thread::spawn(move || drop(visitor.serve(&stream)));
+            }
+        });
+        Self { service, port, fault, closed }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // So that it looks up.
+        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+    }
+}
+
+#[derive(Clone)]
+struct Visitor {
+    service: Service,
+    behind: u16,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    fault: Arc<Mutex<Option<(Fault, usize)>>>,
+}
+
+impl Visitor {
+    /// One request, one answer, and the connection ends.
+    fn serve(&self, client: &TcpStream) -> io::Result<()> {
+        let (request, bytes) = read_request(client)?;
+        let fault = self.next_fault();
+        let place = self.record(request);
+        let mut client = client;
+        match fault {
+            None => client.write_all(&self.ask(place, &bytes)?),
+            Some(Fault::Down) => Ok(()),
+            Some(Fault::AnswerLost) => self.ask(place, &bytes).map(drop),
+            // Until the client gives up.
+            Some(Fault::Stalled) => client.read(&mut [0]).map(drop),
+            Some(Fault::Broken) => client.write_all(&refusal("500 Internal Server Error", "")),
+            Some(Fault::Throttled(None)) => client.write_all(&refusal("429 Too Many Requests", "")),
+            Some(Fault::Throttled(Some(seconds))) => {
+                client.write_all(&refusal("429 Too Many Requests", &format!("Retry-After: {seconds}\r\n")))
+            }
+        }
+    }
+
+    fn next_fault(&self) -> Option<Fault> {
+        let mut slot = self.fault.lock().unwrap();
+        let (fault, times) = slot.as_mut()?;
+        let fault = *fault;
+        *times -= 1;
+        if *times == 0 {
+            *slot = None;
+        }
+        Some(fault)
+    }
+
+    /// Writes a request down; gives its place in the list.
+    fn record(&self, request: String) -> usize {
+        let mut seen = self.seen.lock().unwrap();
+        seen.push(Seen { service: self.service, request, status: None });
+        seen.len() - 1
+    }
+
+    /// The service's answer, whole.
+    fn ask(&self, place: usize, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut service = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.behind)))?;
+        service.write_all(bytes)?;
+        let mut answer = Vec::new();
+        service.read_to_end(&mut answer)?;
+        let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        if let Some(seen) = self.seen.lock().unwrap().get_mut(place) {
+            seen.status = status;
+        }
+        Ok(answer)
+    }
+}
+
+/// `POST /path` and the bytes to hand on, which ask for the connection to end with the answer.
+fn read_request(client: &TcpStream) -> io::Result<(String, Vec<u8>)> {
+    let mut reader = BufReader::new(client);
+    let (mut head, mut length, mut request) = (String::new(), 0, String::new());
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if line == "\r\n" {
+            break;
+        }
+        if request.is_empty() {
+            request = line.rsplit_once(' ').map(|(request, _)| request.to_owned()).unwrap_or_default();
+        }
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().map_err(io::Error::other)?,
+            "transfer-encoding" | "expect" => return Err(io::Error::other("a request that this front cannot read")),
+            "connection" => continue,
+            _ => {}
+        }
+        head.push_str(&line);
+    }
+    let mut bytes = (head + "Connection: close\r\n\r\n").into_bytes();
+    let start = bytes.len();
+    bytes.resize(start + length, 0);
+    reader.read_exact(&mut bytes[start..])?;
+    Ok((request, bytes))
+}
+
+fn refusal(status: &str, headers: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}
