@@ -13,14 +13,14 @@ use super::metadata::Metadata;
 use super::{ChartError, quoted};
 
 /// How deep subcharts may be nested.
-const DEPTH_LIMIT: usize = 16;
+pub(super) const DEPTH_LIMIT: usize = 16;
 /// The most bytes of a YAML file that are checked.
 const YAML_LIMIT: usize = 1 << 20;
 /// The most bytes times `[` and `{` of a YAML file that is checked: 5,000 of them in 200 KiB.
 const FLOW_LIMIT: usize = 1 << 30;
 
 /// Files by path below the chart's folder.
-type Files<'a> = Vec<(&'a str, &'a [u8])>;
+pub(super) type Files<'a> = Vec<(&'a str, &'a [u8])>;
 
 /// Reads what Helm reads of a chart, and refuses what it cannot load.
 pub(super) fn load(archive: &Archive) -> Result<Metadata, ChartError> {
@@ -50,16 +50,21 @@ fn chart(files: &Files<'_>, budget: &mut u64, depth: usize) -> Result<Metadata, 
 }
 
 /// What stands below `charts/`, by the first part of its path there.
-fn subcharts<'a>(files: &Files<'a>) -> BTreeMap<&'a str, Files<'a>> {
+pub(super) fn subcharts<'a>(files: &Files<'a>) -> BTreeMap<&'a str, Files<'a>> {
     let mut subcharts: BTreeMap<&str, Files<'_>> = BTreeMap::new();
     for (path, bytes) in files {
-        let Some(below) = path.strip_prefix("charts/").filter(|_| extension(path) != "prov") else { continue };
-        let (name, rest) = below.split_once('/').unwrap_or((below, ""));
-        if !name.starts_with(['_', '.']) {
+        if let Some((name, rest)) = in_subchart(path) {
             subcharts.entry(name).or_default().push((rest, *bytes));
         }
     }
     subcharts
+}
+
+/// The subchart that a file belongs to, and its path there; nothing behind the name of a packaged one.
+pub(super) fn in_subchart(path: &str) -> Option<(&str, &str)> {
+    let below = path.strip_prefix("charts/").filter(|_| extension(path) != "prov")?;
+    let (name, rest) = below.split_once('/').unwrap_or((below, ""));
+    (!name.starts_with(['_', '.'])).then_some((name, rest))
 }
 
 /// A packaged or an unpacked subchart; a lone file that is neither is a chart without Chart.yaml to Helm.
@@ -78,7 +83,7 @@ fn subchart(name: &str, files: &Files<'_>, budget: &mut u64, depth: usize) -> Re
 }
 
 /// What stands behind the last dot, as Go has it: letter case matters.
-fn extension(path: &str) -> &str {
+pub(super) fn extension(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 

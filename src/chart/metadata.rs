@@ -111,6 +111,11 @@ impl Metadata {
         })
     }
 
+    /// All fields as Helm writes them, empty ones left out.
+    pub(super) fn fields(&self) -> &Map<String, Value> {
+        &self.config
+    }
+
     /// Whether a config blob says, as data, what Helm would have written for this chart.
     pub fn check_config(&self, config_json: &[u8]) -> Result<(), MetadataError> {
         let Value::Object(mut config) = strict_json(config_json).map_err(MetadataError::ConfigJson)? else {
@@ -149,11 +154,13 @@ fn read(file: &'static str, yaml: &[u8], fields: &mut Map<String, Value>) -> Res
     decode(schema::METADATA, node, fields, "").map_err(|problem| problem.in_file(file))
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, field: &str) -> &'a str {
+/// The text in a field; empty when there is none.
+pub(super) fn text<'a>(fields: &'a Map<String, Value>, field: &str) -> &'a str {
     fields.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn objects<'a>(fields: &'a Map<String, Value>, field: &str) -> impl Iterator<Item = &'a Map<String, Value>> {
+/// The mappings in a field that lists some.
+pub(super) fn objects<'a>(fields: &'a Map<String, Value>, field: &str) -> impl Iterator<Item = &'a Map<String, Value>> {
     fields.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 

@@ -18,6 +18,10 @@ mod load;
 
 pub mod ignore;
 
+pub mod package;
+
+pub mod content;
+
 pub use archive::{Archive, ArchiveError};
 pub use metadata::{Dependency, Metadata, MetadataError};
 pub use version::{Version, VersionError};

@@ -50,21 +50,24 @@ pub(super) const METADATA: Fields = &[
     ("deprecated", Flag),
     ("annotations", Texts),
     ("kubeVersion", Clean),
-    (
-        "dependencies",
-        Objects(&[
-            ("name", Clean),
-            ("version", Clean),
-            ("repository", Clean),
-            ("condition", Clean),
-            ("tags", Cleans),
-            ("enabled", Flag),
-            ("import-values", Anything),
-            ("alias", Text),
-        ]),
-    ),
+    ("dependencies", Objects(DEPENDENCY)),
     ("type", Text),
 ];
+
+/// One of the dependencies in there.
+const DEPENDENCY: Fields = &[
+    ("name", Clean),
+    ("version", Clean),
+    ("repository", Clean),
+    ("condition", Clean),
+    ("tags", Cleans),
+    ("enabled", Flag),
+    ("import-values", Anything),
+    ("alias", Text),
+];
+
+/// `Chart.lock`, and `requirements.lock` of old charts.
+pub(super) const LOCK: Fields = &[("generated", Text), ("digest", Text), ("dependencies", Objects(DEPENDENCY))];
 
 /// A value that does not fit its field.
 pub(super) struct Misfit {
