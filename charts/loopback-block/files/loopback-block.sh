@@ -104,11 +104,11 @@ inspect() {
     state=error why='' has=0 held=''
 
     if [ -L "$path" ] || { [ -e "$path" ] && [ ! -b "$path" ]; }; then
-        why="$path exists and is not a block device"
+        why="exists and is not a block device"
         return
     fi
     if [ -b "$path" ] && [ "$(stat -c '%t:%T' "$path")" != "7:$(printf '%x' "$minor")" ]; then
-        why="$path is not loop device $minor (its numbers are $(stat -c '%t:%T' "$path"), hexadecimal)"
+        why="is not loop device $minor (its numbers are $(stat -c '%t:%T' "$path"), hexadecimal)"
         return
     fi
     if [ -L "$file" ] || { [ -e "$file" ] && [ ! -f "$file" ]; }; then
@@ -130,15 +130,16 @@ inspect() {
     esac
 }
 
-# The file is nowhere attached. The device comes first: nothing is made for one that belongs to somebody else.
+# The file is nowhere attached. The device comes first: nothing is made for one that belongs to somebody else. A file that has
+# something is attached before it grows: when it cannot grow, its disk is there all the same.
 inspect_detached() {
     if [ -e "$kernel/loop/backing_file" ]; then
-        why="$path is attached to another file: $(cat "$kernel/loop/backing_file" 2>/dev/null) (a path of whoever attached it); choose another path, or detach that first (losetup -d $path)"
+        why="is attached to another file: $(cat "$kernel/loop/backing_file" 2>/dev/null) (a path of whoever attached it); choose another path, or detach that first (losetup -d $path)"
     elif [ ! -e /dev/loop-control ]; then
         why="/dev/loop-control is missing: load the loop module on this node (modprobe loop)"
     elif [ ! -e "$file" ]; then
         state=create
-    elif [ "$has" -lt "$bytes" ]; then
+    elif [ "$has" = 0 ]; then
         state=grow
     elif [ -d "$kernel" ] && [ ! -b "$path" ]; then
         state=node
@@ -158,9 +159,9 @@ inspect_attached() {
     # shellcheck disable=SC2086 # five numbers
     set -- $how
     if [ -z "$sectors" ] || [ $# -ne 5 ]; then
-        why="cannot read how $path is attached"
+        why="cannot read how it is attached"
     elif [ "$1 $2 $3" != "0 0 0" ]; then
-        why="$path is attached to $file by somebody else, with offset $1, size limit $2, read-only $3; detach it (losetup -d $path)"
+        why="is attached to $file by somebody else, with offset $1, size limit $2, read-only $3; detach it (losetup -d $path)"
     elif [ "$sectors" -gt $((has / 512)) ]; then
         why="$file is shorter than $path: it was cut while attached; data behind byte $has is lost"
     elif [ "$has" -lt "$bytes" ]; then
@@ -169,7 +170,7 @@ inspect_attached() {
         state=resize
     elif [ "$has" -gt "$bytes" ]; then
         state=larger
-        why="$file has $((has / mib)) MiB, sizeMB asks for $((bytes / mib)): a device is never shrunk; set sizeMB to its size"
+        why="$file has $((has / mib)) MiB, sizeMB asks for $((bytes / mib)): a device is never shrunk; set sizeMB to $(((has + mib - 1) / mib)) or more"
     else
         state=ok
         why="buffered I/O"
@@ -189,8 +190,7 @@ act() {
             say info "$path: made $file, $((bytes / mib)) MiB$([ "${PREALLOCATE:-false}" = true ] || printf ', sparse')"
         ;;
     grow)
-        before=$has
-        enlarge && say info "$path: $file grew from $((before / mib)) to $((bytes / mib)) MiB"
+        enlarge && say info "$path: $file grew from $((has / mib)) to $((bytes / mib)) MiB"
         ;;
     node)
         trouble=$(mknod -m 0660 "$path" b 7 "$minor" 2>&1) && say info "$path: made the device node"
@@ -229,18 +229,18 @@ attach() {
 # gives I/O errors to whoever trusts the device.
 room() {
     [ "${OVERCOMMIT:-false}" = true ] && return
-    if ! here=$(stat -c '%d' "${file%/*}") || ! free=$(stat -f -c '%a * %S' "${file%/*}"); then
+    if ! here=$(stat -c '%d' "${file%/*}") || ! free=$(stat -f -c '%a %S' "${file%/*}"); then
         trouble="cannot read the free space of ${file%/*}"
         return 1
     fi
-    free=$((free)) wanted=0
+    free=$((${free% *} * ${free#* })) wanted=0
     while read -r _ other size; do
         [ -n "$other" ] || continue
         folder=${other%/*}
         until [ -d "$folder" ]; do folder=${folder%/*}; done
         [ "$(stat -c '%d' "$folder")" = "$here" ] || continue
-        allocated=$(stat -c '%b * %B' "$other" 2>/dev/null) || allocated=0
-        missing=$((size * mib - (allocated)))
+        allocated=$(stat -c '%b %B' "$other" 2>/dev/null) || allocated='0 0'
+        missing=$((size * mib - ${allocated% *} * ${allocated#* }))
         [ "$missing" -gt 0 ] && wanted=$((wanted + missing))
     done <"$devices"
     if [ "$wanted" -gt "$free" ]; then
@@ -274,10 +274,10 @@ tell() {
     last=$memory/loop$minor
     now=$(uptime_seconds)
     if [ -e "$last" ]; then
-        { read -r when && read -r what; } <"$last"
+        { read -r when && read -r _ && read -r what; } <"$last"
         if [ "$what" = "$news" ] && { [ "$level" = info ] || [ $((now - when)) -lt "$nagging" ]; }; then return; fi
     fi
-    printf '%s\n%s\n' "$now" "$news" >"$last"
+    printf '%s\n%s\n%s\n' "$now" "$level" "$news" >"$last"
     say "$level" "$news"
 }
 
@@ -371,8 +371,13 @@ ready() {
         [ -n "$file" ] || continue
         inspect "$path" "$file" $((size * mib))
         [ "$state" = ok ] && continue
-        printf '%s: %s\n' "$path" "${why:-not yet: $state}"
         verdict=1
+        # A step that is still to be taken may be one that `run` cannot take: it knows why.
+        if [ -z "$why" ] && { read -r _ && read -r level && read -r news; } 2>/dev/null <"$memory/loop$minor" && [ "$level" = error ]; then
+            printf '%s\n' "$news"
+        else
+            printf '%s: %s\n' "$path" "${why:-not yet: $state}"
+        fi
     done <"$devices"
     return "$verdict"
 }

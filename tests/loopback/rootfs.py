@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart's default image as Debian's mirror has it: debootstrap's smallest trixie, kept among the tools."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SUITE = "trixie"
+TARBALL = Path(os.environ["CHARTSYNC_TOOLS"]) / f"debian-{SUITE}" / "rootfs.tar"
+
+
+def tarball():
+    """A file that is whole when it is there."""
+    if not TARBALL.exists():
+        TARBALL.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".building-", dir=TARBALL.parent))
+        try:
+            run("debootstrap", "--variant=minbase", SUITE, work / "root", mirror())
+            run("tar", "--one-file-system", "--exclude=./var/cache/apt/*.bin", "--exclude=./var/cache/apt/archives/*.deb", "-C", work / "root", "-cf", work / "rootfs.tar", ".")
+            (work / "rootfs.tar").rename(TARBALL)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return TARBALL
+
+
+def mirror():
+    """The mirror that this machine itself uses."""
+    asked = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"], stdout=subprocess.PIPE, text=True, check=False)
+    own = [one for one in asked.stdout.split() if one.rstrip("/").endswith("/debian")]
+    return own[0] if own else "http://deb.debian.org/debian"
+
+
+def run(*command):
+    done = subprocess.run([str(one) for one in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}")
