@@ -12,8 +12,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::support::charts::Desk;
+use crate::support::process::{hermetic, run};
 use crate::support::registry::{Kind, Registry};
-use crate::support::sigstore::{COSIGNS, Claims, Fault, Fronted, HOLD, RekorVersion, Service, Sigstore, eventually};
+use crate::support::sigstore::{
+    COSIGNS, Claims, Clock, Fault, Fronted, HOLD, RekorVersion, Service, Sigstore, eventually,
+};
 use crate::support::tools::Tool;
 
 /// A published chart, by digest.
@@ -251,6 +254,23 @@ fn faults_are_what_they_are_called() {
         let asked = (fault == Fault::AnswerLost).then_some(200);
         let request = "GET /api/v1/log".to_owned();
         assert_eq!(statuses, [(request.clone(), asked), (request, Some(200))], "{fault:?}");
+    }
+}
+
+#[test]
+fn a_clock_is_wrong_for_one_program() {
+    let home = tempfile::TempDir::new().unwrap();
+    let now = |clock: Option<&Clock>| {
+        let mut command = hermetic("date", home.path());
+        command.arg("+%s");
+        command.envs(clock.map(|clock| ("LD_PRELOAD", clock.library())));
+        run(&mut command).ok().stdout().trim().parse::<i64>().unwrap()
+    };
+    for minutes in [10, -10] {
+        let clock = Clock::off_by(minutes * 60);
+        // Between two looks at a clock that is right.
+        let (before, wrong, after) = (now(None), now(Some(&clock)), now(None));
+        assert!((before..=after).contains(&(wrong - minutes * 60)), "{before} {wrong} {after}");
     }
 }
 

@@ -58,6 +58,12 @@ impl Keeper {
         &self.folder
     }
 
+    /// Whether a program has found its port taken.
+    pub(super) fn lost_a_port(&self) -> bool {
+        let mut parts = fs::read_dir(&self.folder).unwrap().filter_map(Result::ok);
+        parts.any(|part| lost_its_port(&part.path()))
+    }
+
     /// Makes the folder of a part.
     pub(super) fn part(&self, name: &str) -> Part {
         let part = Part { name: name.to_owned(), folder: self.folder.join(name) };
@@ -101,9 +107,12 @@ impl Part {
         self.file(name)
     }
 
-    /// `Err` with the end of its log once the program has ended.
+    /// `Err` with the end of its log once the program has ended, or might as well have.
     pub(super) fn alive(&self) -> Result<(), String> {
-        if self.file("ended").exists() { Err(self.failed("has ended")) } else { Ok(()) }
+        if self.file("ended").exists() {
+            return Err(self.failed("has ended"));
+        }
+        if lost_its_port(&self.folder) { Err(self.failed("has no port")) } else { Ok(()) }
     }
 
     /// Waits until `probe` finds what it looks for; `Err` with the end of the log if the program ends first, or takes too long.
@@ -129,6 +138,12 @@ impl Part {
     }
 }
 
+/// Some programs end then, some stay without one.
+fn lost_its_port(part: &Path) -> bool {
+    let log = fs::read(part.join("log")).unwrap_or_default();
+    String::from_utf8_lossy(&log).contains("address already in use")
+}
+
 /// Asks again and again until there is an answer; `None` when there is none in time.
 pub(crate) fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
@@ -145,7 +160,8 @@ pub(crate) fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> Option<T> {
 pub(super) fn get(port: u16, path: &str) -> Option<Vec<u8>> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(DEADLINE)).ok()?;
+    // What listens there may be someone else's, who never answers.
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     // HTTP/1.0: no chunks, and the connection ends with the answer.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\nAccept: */*\r\n\r\n").ok()?;
     let mut answer = Vec::new();

@@ -6,6 +6,7 @@
 //! To look at it, start it by hand and end it with Ctrl-C: `CHARTSYNC_TEST_HOLD_SIGSTORE=1 cargo test --test it -- --exact
 //! sigstore_bed::the_issuer_gives_tokens_to_its_jobs_only --nocapture` tells where everything is.
 
+mod clock;
 mod front;
 mod issuer;
 mod keeper;
@@ -17,6 +18,7 @@ use std::{env, fs, thread};
 
 use tempfile::TempDir;
 
+pub(crate) use self::clock::Clock;
 pub(crate) use self::front::{Fault, Fronted};
 pub(crate) use self::issuer::Claims;
 use self::issuer::Issuer;

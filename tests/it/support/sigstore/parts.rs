@@ -83,13 +83,15 @@ impl Ports {
 impl Parts {
     /// Starts everything; a port that someone else took meanwhile costs one more try of all.
     pub(super) fn start(issuer: &Issuer) -> Result<Self, String> {
-        for _ in 0..4 {
-            match Self::try_start(issuer) {
-                Err(error) if error.contains("address already in use") => {}
-                started => return started,
+        let mut tries = 1..5;
+        loop {
+            let keeper = Keeper::start();
+            match Self::try_start(&keeper, issuer) {
+                Ok(parts) => return Ok(parts(keeper)),
+                Err(_) if keeper.lost_a_port() && tries.next().is_some() => {}
+                Err(error) => return Err(error),
             }
         }
-        Self::try_start(issuer)
     }
 
     /// What the parts write; gone with them.
@@ -101,10 +103,10 @@ impl Parts {
         &self.signing_configs[version as usize]
     }
 
-    fn try_start(issuer: &Issuer) -> Result<Self, String> {
-        let keeper = Keeper::start();
+    /// All that is left is to hand over who keeps it.
+    fn try_start(keeper: &Keeper, issuer: &Issuer) -> Result<impl FnOnce(Keeper) -> Self + use<>, String> {
         let ports = Ports::free();
-        let bed = Bed { keeper: &keeper, ports };
+        let bed = Bed { keeper, ports };
         let (database, tsa, rekor_v2, fulcio) = (bed.database(), bed.tsa(), bed.rekor_v2(), bed.fulcio(issuer));
         database.until(|| database.file("db.sock").exists().then_some(()))?;
         let (server, signer) = bed.trillian(&database);
@@ -127,7 +129,7 @@ impl Parts {
             part.alive()?;
         }
         let checkpoint = rekor_v2.file("tiles/checkpoint");
-        Ok(Self { ports, trusted_root, checkpoint, signing_configs, keeper })
+        Ok(move |keeper| Self { ports, trusted_root, checkpoint, signing_configs, keeper })
     }
 }
 
