@@ -22,6 +22,7 @@ from pod import Cluster, Failed, until
 
 MIB = 1 << 20
 FILES = "/var/lib/loopback-block"
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PATTERN = bytes(range(256)) * 64
 
 
@@ -464,13 +465,14 @@ def interrupted(number, _):
 
 
 def main():
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, interrupted)
     wanted = sys.argv[1:]
     image = rootfs.tarball()
     failed, count, begin = [], 0, time.monotonic()
-    cluster = Cluster(image)
+    cluster = Cluster()
     try:
+        cluster.open(image)
         for name, scenario, *arguments in SCENARIOS:
             if wanted and not any(word in name for word in wanted):
                 continue
@@ -488,6 +490,8 @@ def main():
             else:
                 print(f"  ok, {time.monotonic() - start:.1f} s", flush=True)
     finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         problems = cluster.close()
         print("\n".join(problems) if problems else "cleaned up: no container, loop device, mount or folder is left")
     print(f"loopback-block, node: {count - len(failed)} of {count} scenarios passed, {time.monotonic() - begin:.0f} s")

@@ -149,19 +149,20 @@ def removed(control, minor):
 
 
 class Cluster:
-    """Everything that a run makes. `close` takes all of it away again, whatever happened."""
+    """Everything that a run makes, from `open` on. `close` takes all of it away again, whatever happened."""
 
-    def __init__(self, image):
+    def __init__(self):
         self.folder = Path(tempfile.mkdtemp(prefix="loopback-"))
         self.mounts, self.pods, self.nodes = [], [], 0
-        peepholes = self.folder / "peepholes"
-        self.mount(peepholes, "tmpfs")
-        self.kernel = Kernel(peepholes)
+        self.kernel = Kernel(self.folder / "peepholes")
         self.podman = [
             "podman",
             *("--root", self.folder / "storage", "--runroot", self.folder / "run", "--tmpdir", self.folder / "tmp"),
             *("--runtime", "runc", "--cgroup-manager", "cgroupfs", "--events-backend", "none"),
         ]
+
+    def open(self, image):
+        self.mount(self.kernel.peepholes, "tmpfs")
         run(*self.podman, "import", image, IMAGE)
 
     def mount(self, folder, kind, *options):
@@ -217,11 +218,13 @@ class Node:
         return self.dev if path == "/dev" else self.folder / path.lstrip("/")
 
     def start(self, values):
-        return Pod(self, render(values)["DaemonSet"]["spec"]["template"]["spec"], render(values)["ConfigMap"])
+        rendered = render(values)
+        return Pod(self, rendered["DaemonSet"]["spec"]["template"]["spec"], rendered["ConfigMap"])
 
     def helm_test(self, values):
         """Runs the pod of `helm test`; its status and what it said."""
-        pod = Pod(self, render(values)["Pod"]["spec"], render(values)["ConfigMap"])
+        rendered = render(values)
+        pod = Pod(self, rendered["Pod"]["spec"], rendered["ConfigMap"])
         status = run(*self.cluster.podman, "wait", pod.name).stdout.strip()
         said = pod.log()
         pod.remove()

@@ -94,7 +94,7 @@ unseen_holders() {
 #
 #   ok      as wanted                          larger  attached, but the file is larger than wanted
 #   create  the file is missing                grow    the file is smaller than wanted
-#   attach  the file is not attached           node    the kernel has the device, /dev lacks it
+#   attach  the file is not attached           mknod   the kernel has the device, /dev lacks it
 #   resize  the device has yet to take over the file's size
 #   error   `why` says what a person must look at
 inspect() {
@@ -142,7 +142,7 @@ inspect_detached() {
     elif [ "$has" = 0 ]; then
         state=grow
     elif [ -d "$kernel" ] && [ ! -b "$path" ]; then
-        state=node
+        state=mknod
     else
         state=attach
     fi
@@ -151,7 +151,7 @@ inspect_detached() {
 # The file is attached to this very device. Sizes are compared in the device's sectors of 512 bytes.
 inspect_attached() {
     if [ ! -b "$path" ]; then
-        state=node
+        state=mknod
         return
     fi
     sectors=$(cat "$kernel/size")
@@ -192,7 +192,7 @@ act() {
     grow)
         enlarge && say info "$path: $file grew from $((has / mib)) to $((bytes / mib)) MiB"
         ;;
-    node)
+    mknod)
         trouble=$(mknod -m 0660 "$path" b 7 "$minor" 2>&1) && say info "$path: made the device node"
         ;;
     attach)
