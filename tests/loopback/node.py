@@ -181,6 +181,43 @@ def reboot(cluster, dev):
     stopped(pod, f"attached {disk.file}")
 
 
+def what_version_0_1_left(cluster):
+    """Devices in use change hands without a moment's interruption."""
+    node = cluster.node()
+    disk = Disk(node, "osd", 32)
+    disk.real.touch(0o644)
+    os.truncate(disk.real, 32 * MIB)
+    node.kernel.attach(disk.minor, disk.real)
+    disk.write()
+    with open(node.kernel.node(disk.minor), "rb"):
+        pod = started(node, values(disk))
+        disk.attached()
+        if "attached " in (log := stopped(pod, "32 MiB, buffered I/O")):
+            raise Failed(f"it was attached anew:\n{log}")
+    disk.holds()
+
+
+def what_a_crash_leaves(cluster, dev):
+    node = cluster.node(dev)
+    disk = Disk(node, "osd", 16)
+    # Between making the file and giving it its size.
+    disk.real.touch(0o600)
+    pod = started(node, values(disk))
+    disk.attached()
+    disk.write()
+    pod.kill()
+    show(pod.log(), "killed")
+    pod.remove()
+    disk.attached()
+    # A peephole into /dev that it had no time to close.
+    (node.dev / ".loopback-block-1-loop1").touch()
+    pod = started(node, values(disk))
+    disk.attached()
+    expect("leftovers in /dev", list(node.dev.glob(".loopback-block*")), [])
+    stopped(pod)
+    disk.holds()
+
+
 def the_probe_sees_a_lost_device(cluster):
     """Readiness asks the kernel: it must not wait for the loop to notice."""
     node = cluster.node()
@@ -441,6 +478,8 @@ SCENARIOS = [
     ("first start, restart; no udev", first_start_and_restart, "bare"),
     ("reboot", reboot, "host"),
     ("reboot; no udev", reboot, "bare"),
+    ("taken over from version 0.1", what_version_0_1_left),
+    ("a crash", what_a_crash_leaves, "bare"),
     ("a lost device is seen by the probe", the_probe_sees_a_lost_device),
     ("grow", grow, "host"),
     ("grow; no udev", grow, "bare"),

@@ -48,7 +48,7 @@ def run(*command, good=(0,), **more):
 
 
 def until(what, condition):
-    """Waits for a condition; what it answers."""
+    """Waits for a condition; returns what it answers."""
     end = time.monotonic() + DEADLINE
     while True:
         if answer := condition():
@@ -310,14 +310,18 @@ class Pod:
         run(*self.podman, "start", self.name)
 
     def stop(self):
-        """Stops as the kubelet does; seconds that it took. Fails if it needed SIGKILL."""
-        start = time.monotonic()
+        """Stops as the kubelet does; seconds that it took, podman's own included. Fails if it needed SIGKILL."""
+        start = time.time()
         run(*self.podman, "stop", "--time", self.grace, self.name)
-        took = time.monotonic() - start
-        status = run(*self.podman, "inspect", "--format", "{{.State.ExitCode}}", self.name).stdout.strip()
+        ended, status = run(*self.podman, "inspect", "--format", "{{.State.FinishedAt.UnixMilli}} {{.State.ExitCode}}", self.name).stdout.split()
+        took = int(ended) / 1000 - start
         if status != "0":
             raise Failed(f"the pod did not stop by itself: status {status} after {took:.2f} s\n{self.log()}")
         return took
+
+    def kill(self):
+        run(*self.podman, "kill", "--signal", "KILL", self.name)
+        until("the pod is dead", lambda: not self.running())
 
     def remove(self):
         run(*self.podman, "rm", "--force", "--time", "0", self.name)
