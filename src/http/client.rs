@@ -267,7 +267,14 @@ impl Response {
         // What is cut off or too long is no better a message than none.
         let body = self.read_up_to(limits.answer).await.ok().flatten().unwrap_or_default();
         let (codes, message) = said(&body);
-        HttpError::Status(Box::new(Failure { status, retry_after, codes, message, token_server: None }))
+        HttpError::Status(Box::new(Failure {
+            status,
+            retry_after,
+            codes,
+            message,
+            token_server: None,
+            elsewhere: None,
+        }))
     }
 
     /// Reads the whole body, unless it is longer than so many bytes.

@@ -16,7 +16,7 @@ use super::client::{Answer, Client, Request, Response};
 use super::credentials::Credentials;
 use super::guard::{Guard, shown};
 use super::retry::{self, Next, Pace};
-use super::{Fault, HttpError, Limits, Scope};
+use super::{Fault, HttpError, Kind, Limits, Scope};
 
 /// One server.
 #[derive(Debug)]
@@ -89,7 +89,17 @@ impl Host {
 
     /// The same in one attempt: for attempts of several requests.
     pub(crate) async fn fetch_once(&self, scope: &Scope, request: &Request, limit: u64) -> Result<Answer, HttpError> {
-        self.send(scope, request).await?.success(&self.limits).await?.read(limit).await
+        let response = self.send(scope, request).await?;
+        let url = response.url.clone();
+        let failed = |error| match error {
+            // GitHub's registry leads these questions to its web site, which throttles on its own.
+            HttpError::Status(mut failure) if request.kind == Kind::Referrers && !self.is_own(&url) => {
+                failure.elsewhere = Some(shown(&url));
+                HttpError::Status(failure)
+            }
+            error => error,
+        };
+        response.success(&self.limits).await.map_err(failed)?.read(limit).await
     }
 
     /// Does something with this server until it is done, fails for good, or `time` is over.

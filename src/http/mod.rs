@@ -193,6 +193,9 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The token server that answered, if it was not the registry.
     pub(crate) token_server: Option<String>,
+    /// Where the registry led a question for referrers, if it was another server that answered: its trouble is not the
+    /// registry's.
+    pub(crate) elsewhere: Option<String>,
 }
 
 impl std::fmt::Display for Failure {
@@ -201,6 +204,9 @@ impl std::fmt::Display for Failure {
             write!(f, "the token server {server} answered ")?;
         }
         write!(f, "HTTP {}", self.status)?;
+        if let Some(url) = &self.elsewhere {
+            write!(f, " from {url}, where the registry leads")?;
+        }
         if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
     }
 }

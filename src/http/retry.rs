@@ -30,7 +30,7 @@ pub(crate) fn next(error: &HttpError, attempt: u32, left: Duration, limits: &Lim
         return Next::GiveUp;
     }
     let (asked, host) = match error {
-        HttpError::Status(failure) => (failure.retry_after, throttles(failure)),
+        HttpError::Status(failure) => (failure.retry_after, throttles(failure) && failure.elsewhere.is_none()),
         _ => (None, false),
     };
     let delay = match asked {
@@ -60,7 +60,7 @@ pub(crate) fn passing(error: &HttpError) -> bool {
 pub(crate) fn condemns(error: &HttpError) -> bool {
     match error {
         HttpError::Transport { fault, .. } => *fault == Fault::Unreachable,
-        HttpError::Status(failure) => throttles(failure),
+        HttpError::Status(failure) => throttles(failure) && failure.elsewhere.is_none(),
         HttpError::Down(_) => true,
         HttpError::Refused(_) | HttpError::Protocol(_) => false,
     }
@@ -174,6 +174,7 @@ mod tests {
             codes: Vec::new(),
             message: String::new(),
             token_server: None,
+            elsewhere: None,
         }))
     }
 

@@ -151,6 +151,27 @@ async fn a_redirect_is_what_it_leads_to() {
     }
 }
 
+/// Another server's trouble neither slows the registry nor condemns it.
+#[tokio::test]
+async fn where_a_redirect_leads_is_another_server() {
+    let elsewhere = Server::in_turn(vec![|| answer(429, &["retry-after: 3600"], "<html>")]).await;
+    let location = format!("location: http://{}/list", elsewhere.host);
+    let server = Server::new(move |seen| {
+        let referrers = seen.line.contains("/referrers/");
+        let answer = if referrers { answer(303, &[&location], "") } else { answer(404, &[], MISSING) };
+        async move { answer }
+    })
+    .await
+    .trusting(&elsewhere);
+    let limits = Limits { down: Duration::from_mins(1), ..quick() };
+    let registry = server.registries(Credentials::default(), limits).at(&server.repository());
+    let error = registry.referrers(&server.repository(), &subject()).await.unwrap_err();
+    assert_eq!(variant(&error), "throttled");
+    assert!(error.to_string().contains(&format!("from http://{}/list", elsewhere.host)), "{error}");
+    let error = registry.resolve(&tagged(&server)).await.unwrap_err();
+    assert_eq!(variant(&error), "not found", "the registry is not down: {error}");
+}
+
 #[tokio::test]
 async fn what_the_fallback_tag_cannot_say_is_an_error() {
     let long = || answer(200, &[INDEX], "x".repeat(5 << 20));
