@@ -45,8 +45,8 @@ impl Layout {
 
 impl Folder {
     fn referrers(&self, subject: &Digest) -> Result<Referrers, RegistryError> {
-        let mut referrers = self.fallback_index(subject)?;
-        let Some(index) = self.index()? else { return Ok(referrers) };
+        let Some(index) = self.index()? else { return Ok(Referrers::none(ListedBy::FallbackTag)) };
+        let mut referrers = self.by_tag(&index, subject)?;
         for entry in index.entries() {
             let found = entry.map_err(|problem| self.bad_index(&problem));
             let found = found.and_then(|entry| Ok((self.names_subject(&entry.descriptor, subject)?, entry)));
@@ -61,10 +61,15 @@ impl Folder {
     }
 
     fn fallback_index(&self, subject: &Digest) -> Result<Referrers, RegistryError> {
+        match self.index()? {
+            Some(index) => self.by_tag(&index, subject),
+            None => Ok(Referrers::none(ListedBy::FallbackTag)),
+        }
+    }
+
+    fn by_tag(&self, index: &Index, subject: &Digest) -> Result<Referrers, RegistryError> {
         let mut referrers = Referrers::none(ListedBy::FallbackTag);
-        if let Some(index) = self.index()?
-            && let Some(list) = self.list(&index, subject)?
-        {
+        if let Some(list) = self.list(index, subject)? {
             referrers.take(list.entries(), &self.limits);
         }
         Ok(referrers)

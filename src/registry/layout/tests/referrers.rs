@@ -146,6 +146,8 @@ async fn of_a_damaged_image_manifest_nobody_knows_the_subject() {
     fs::remove_file(fixture.blob_path(&two.descriptor().digest)).unwrap();
     let found = fixture.referrers(&subject).await;
     assert_eq!((digests(&found), found.cut), (vec![one.descriptor().digest], None), "what is gone is gone");
+    fs::remove_file(fixture.blob_path(&one.descriptor().digest)).unwrap();
+    assert_eq!(fixture.referrers(&subject).await.listed, [], "also what was read before");
 }
 
 #[tokio::test]

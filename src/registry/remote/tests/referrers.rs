@@ -220,12 +220,13 @@ async fn a_token_server_that_knows_nothing_is_no_registry_without_the_api() {
         if seen.line.contains("/token") { answer(404, &[], "") } else { answer(401, &[&challenge], "") }
     })
     .await;
-    for error in [
-        server.registry().referrers(&server.repository(), &subject()).await.unwrap_err(),
-        server.registry().fallback_index(&server.repository(), &subject()).await.unwrap_err(),
-    ] {
-        assert!(error.to_string().contains("token server"), "{error}");
-    }
+    let error = server.registry().referrers(&server.repository(), &subject()).await.unwrap_err().to_string();
+    assert!(
+        error.contains("the list of referrers") && error.contains("token server"),
+        "not asked for the tag: {error}"
+    );
+    let error = server.registry().fallback_index(&server.repository(), &subject()).await.unwrap_err().to_string();
+    assert!(error.contains("token server"), "{error}");
 }
 
 /// One page for each number, each naming the next as `link` does, and what comes of it.
