@@ -89,7 +89,7 @@ fn folder() -> PathBuf {
 pub(crate) fn present(tools: &[Tool]) -> bool {
     let Some(missing) = tools.iter().find(|tool| !tool.path().is_file()) else { return true };
     let installs =
-        if *missing == Tool::MariaDb { "Debian's package mariadb-server has it" } else { "tests/run installs it" };
+        if *missing == Tool::MariaDb { "Debian's package mariadb-server-core has it" } else { "tests/run installs it" };
     leave_out(&format!("{} is not there; {installs}", missing.path().display()));
     false
 }

@@ -165,6 +165,8 @@ impl Bed<'_> {
             ("innodb-log-file-size", "16M".to_owned()),
             ("innodb-flush-log-at-trx-commit", "0".to_owned()),
             ("performance-schema", "OFF".to_owned()),
+            // Rekor and Trillian open one for each signature that is being made.
+            ("max-connections", "1000".to_owned()),
         ]));
         words.extend(["--skip-networking", "--skip-grant-tables", "--user=root"].map(str::to_owned));
         self.keeper.start_part(&part, &Tool::MariaDb.path(), &words);
