@@ -6,6 +6,7 @@
 pub mod clear;
 pub mod clearing;
 pub mod image;
+pub mod assemble;
 pub mod publish;
 pub mod terms;
 

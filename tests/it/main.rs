@@ -21,6 +21,7 @@ mod keyserver;
 mod layering;
 mod layouts;
 mod locking;
+mod packaging;
 mod pinning;
 mod pins;
 mod planning;

@@ -1,7 +1,7 @@
 //! A chart as bytes: YAML, tar, gzip.
 //!
 //! Owns every byte that does not come from the chart's author, none of which depends on machine, clock, locale or order
-//! of the input: entries stand in Helm's order with subcharts by name, no folders, mode 0644, owner 0, time 0, a bare
+//! of the input: entries stand in Helm's order with subcharts by name, no folders, mode 0644, owner 0, one time, a bare
 //! gzip header. Those bytes are part of what a published digest means: a change here, or in the compressor below
 //! (`flate2` with `miniz_oxide`, whose output may differ between its versions), gives every chart of the same content
 //! another digest. The golden digests of `tests/it/packaging.rs` say so when it happens.
@@ -20,6 +20,8 @@ mod yaml;
 
 /// What Go writes for a time that was never set.
 const NO_TIME: &str = "0001-01-01T00:00:00Z";
+/// Every file's time, 1980-01-01: some tools take the first moment of 1970 for no time, or for a mistake.
+const TIME: u64 = 315_532_800;
 /// The operating system of a gzip header that tells none.
 const UNKNOWN_SYSTEM: u8 = 255;
 /// The best of `miniz_oxide`'s levels that are in reasonable use.
@@ -87,7 +89,7 @@ fn entry(tar: &mut Vec<u8>, kind: EntryType, name: &[u8], content: &[u8]) {
     header.set_mode(0o644);
     header.set_uid(0);
     header.set_gid(0);
-    header.set_mtime(0);
+    header.set_mtime(TIME);
     header.set_size(content.len() as u64);
     header.set_cksum();
     tar.extend_from_slice(header.as_bytes());
