@@ -179,6 +179,22 @@ fn fulcio_refuses_tokens_that_are_out_of_time_or_of_someone_else() {
 }
 
 #[test]
+fn the_same_workflow_of_another_issuer_is_someone_else() {
+    needs!(Tool::Distribution, Tool::Helm4, Tool::Crane);
+    let Some(sigstore) = Sigstore::get() else { return };
+    let published = Published::on(Kind::Distribution);
+    let other = sigstore.other_issuer();
+    let claims = Claims { issuer: Some(other.clone()), ..Claims::default() };
+    let (version, reference) = (RekorVersion::V1, published.reference());
+    sigstore.cosign_sign(version, &claims, &reference, &[]).ok();
+    for cosign in COSIGNS {
+        let verify = |more: &[&str]| sigstore.cosign_verify(cosign, version, &claims.identity(), &reference, more);
+        verify(&[]).refused().says(&other);
+        verify(&["--certificate-oidc-issuer", &other]).ok();
+    }
+}
+
+#[test]
 fn a_front_counts_what_a_signature_needs() {
     needs!(Tool::Distribution, Tool::Helm4, Tool::Crane);
     let Some(sigstore) = Sigstore::get() else { return };

@@ -21,6 +21,8 @@ use tokio::runtime::Runtime;
 
 const KEY_ID: &str = "throw-away";
 const TOKEN_PATH: &str = "/token";
+/// The path of the other issuer.
+const OTHER: &str = "/other";
 
 /// What a token says of the job that asks for it.
 #[derive(Debug, Clone)]
@@ -123,6 +125,7 @@ impl Issuer {
         let shared = Arc::new(shared);
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
+            .route("/other/.well-known/openid-configuration", get(other_discovery))
             .route("/jwks", get(jwks))
             .route(TOKEN_PATH, get(token))
             .with_state(Arc::clone(&shared));
@@ -137,6 +140,11 @@ impl Issuer {
     /// `http://localhost:PORT`.
     pub(super) fn url(&self) -> &str {
         &self.shared.url
+    }
+
+    /// Another issuer that Fulcio trusts: tokens name it when [`Claims::issuer`] does.
+    pub(super) fn other_url(&self) -> String {
+        self.shared.url.clone() + OTHER
     }
 
     /// A token for Sigstore.
@@ -157,6 +165,16 @@ impl Issuer {
 }
 
 impl Shared {
+    /// What relying parties ask an issuer for first; both have the same key.
+    fn describe(&self, path: &str) -> Value {
+        let url = &self.url;
+        json!({
+            "issuer": format!("{url}{path}"), "jwks_uri": format!("{url}/jwks"),
+            "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        })
+    }
+
     fn sign(&self, claims: &Claims, audience: &str) -> String {
         let header = json!({"typ": "JWT", "alg": "RS256", "kid": KEY_ID});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -168,12 +186,11 @@ impl Shared {
 }
 
 async fn discovery(State(shared): State<Arc<Shared>>) -> Response {
-    let url = &shared.url;
-    answer(&json!({
-        "issuer": url, "jwks_uri": format!("{url}/jwks"),
-        "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
-    }))
+    answer(&shared.describe(""))
+}
+
+async fn other_discovery(State(shared): State<Arc<Shared>>) -> Response {
+    answer(&shared.describe(OTHER))
 }
 
 async fn jwks(State(shared): State<Arc<Shared>>) -> Response {

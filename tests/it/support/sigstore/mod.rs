@@ -129,6 +129,11 @@ impl Sigstore {
         self.issuer.url()
     }
 
+    /// Another issuer that this Fulcio trusts, for [`Claims::issuer`].
+    pub(crate) fn other_issuer(&self) -> String {
+        self.issuer.other_url()
+    }
+
     /// For `SIGSTORE_ID_TOKEN`.
     pub(crate) fn token(&self, claims: &Claims) -> String {
         self.issuer.token(claims)

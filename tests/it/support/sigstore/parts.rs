@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use rcgen::{KeyPair, PKCS_ED25519};
+use serde_json::json;
 
 use super::issuer::Issuer;
 use super::keeper::{Keeper, Part};
@@ -193,10 +194,12 @@ impl Bed<'_> {
 
     fn fulcio(&self, issuer: &Issuer) -> Part {
         let part = self.keeper.part("fulcio");
-        let trusted = serde_json::json!({"OIDCIssuers": {issuer.url(): {
-            "IssuerURL": issuer.url(), "ClientID": "sigstore", "Type": "github-workflow",
-        }}});
-        let config = part.write("config.json", trusted.to_string());
+        let trusted = [issuer.url().to_owned(), issuer.other_url()].map(|url| {
+            let settings = json!({"IssuerURL": url, "ClientID": "sigstore", "Type": "github-workflow"});
+            (url, settings)
+        });
+        let config = json!({"OIDCIssuers": serde_json::Map::from_iter(trusted)});
+        let config = part.write("config.json", config.to_string());
         let mut words = vec!["serve".to_owned()];
         words.extend(flags([
             ("config-path", config.display().to_string()),
