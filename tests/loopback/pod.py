@@ -271,7 +271,7 @@ class Pod:
         options = ["ro" if mount.pop("readOnly", False) else "rw"]
         propagation = mount.pop("mountPropagation", "None")
         options.append({"None": "rprivate", "HostToContainer": "rslave"}[propagation])
-        target = mount.pop("mountPath")
+        target, part = mount.pop("mountPath"), mount.pop("subPath", "")
         if mount:
             raise Failed(f"a mount has fields that this test does not know: {sorted(mount)}")
         match volume:
@@ -281,9 +281,10 @@ class Pod:
                     source.mkdir(parents=True, exist_ok=True)
             case {"configMap": {"name": name}} if name == config_map["metadata"]["name"]:
                 source = self.node.folder / f"{self.name}-config"
-                source.mkdir()
+                source.mkdir(exist_ok=True)
                 for file, text in config_map["data"].items():
                     (source / file).write_text(text)
+                source /= part
             case {"emptyDir": {"medium": "Memory", "sizeLimit": size}}:
                 return ["--tmpfs", f"{target}:rw,size={size.removesuffix('i').lower()},mode=0777"]
             case _:

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 SUITE = "trixie"
+# What the image leaves out, too.
+SLIM = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "var/cache/apt", "var/lib/apt/lists")
 TARBALL = Path(os.environ["CHARTSYNC_TOOLS"]) / f"debian-{SUITE}" / "rootfs.tar"
 
 
@@ -19,7 +21,8 @@ def tarball():
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=TARBALL.parent))
         try:
             run("debootstrap", "--variant=minbase", SUITE, work / "root", mirror())
-            run("tar", "--one-file-system", "--exclude=./var/cache/apt/*.bin", "--exclude=./var/cache/apt/archives/*.deb", "-C", work / "root", "-cf", work / "rootfs.tar", ".")
+            leave = [f"--exclude=./{folder}/*" for folder in SLIM]
+            run("tar", "--one-file-system", *leave, "-C", work / "root", "-cf", work / "rootfs.tar", ".")
             (work / "rootfs.tar").rename(TARBALL)
         finally:
             shutil.rmtree(work, ignore_errors=True)

@@ -83,7 +83,10 @@ unseen_holders() {
         mknod -m 0600 "$peephole" b 7 "${name#loop}" 2>/dev/null || return 1
         found=$(losetup -n --raw -O BACK-INO,BACK-MAJ:MIN "$peephole" 2>/dev/null)
         rm -f "$peephole"
-        [ -n "$found" ] || return 1
+        if [ -z "$found" ]; then
+            [ -e "$backing" ] && return 1
+            continue
+        fi
         if [ "$(printf '%s\n' "$found" | sed 's/\\x20//g')" = "$wanted" ]; then
             printf '7:%s\n' "${name#loop}"
         fi
@@ -116,6 +119,8 @@ inspect() {
         return
     fi
 
+    # Before the file's size: otherwise a probe may see a device that grew meanwhile over a file that had not.
+    sectors=$(cat "$kernel/size" 2>/dev/null)
     if [ -f "$file" ]; then
         if ! has=$(stat -c '%s' "$file") || ! held=$(holders "$file"); then
             why="cannot find out what $file is attached to"
@@ -154,7 +159,6 @@ inspect_attached() {
         state=mknod
         return
     fi
-    sectors=$(cat "$kernel/size")
     how=$(losetup -n --raw -O OFFSET,SIZELIMIT,RO,AUTOCLEAR,DIO "$path" 2>/dev/null | sed 's/\\x20//g')
     # shellcheck disable=SC2086 # five numbers
     set -- $how
@@ -269,7 +273,7 @@ long() {
 tell() {
     case $state in
     ok) level=info news="$path: ready: $file, $((has / mib)) MiB, $why" ;;
-    *) level=error news="$path: $why" ;;
+    *) level=error news="$path: $(printf '%s' "$why" | tr '\n' ' ')" ;;
     esac
     last=$memory/loop$minor
     now=$(uptime_seconds)
