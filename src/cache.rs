@@ -15,6 +15,10 @@ use crate::oci::Digest;
 #[derive(Debug, Clone)]
 pub struct Cache(Option<PathBuf>);
 
+/// A turn among processes that share a cache: given back when dropped, or when the process ends.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "the open file is the lock")] std::fs::File);
+
 impl Cache {
     /// The cache of this user: `$CHARTSYNC_CACHE`, else `$XDG_CACHE_HOME/chartsync`, else `~/.cache/chartsync`.
     #[must_use]
@@ -84,6 +88,25 @@ impl Cache {
             write_whole(&path, &[checksum.as_bytes(), b"\n", facts.as_bytes()], Readers::Owner).ok()
         })
         .await;
+    }
+
+    /// A folder for others who look after what they keep there themselves.
+    #[must_use]
+    pub fn folder(&self, name: &str) -> Option<PathBuf> {
+        Some(self.0.as_ref()?.join(name))
+    }
+
+    /// Waits until no other process has this turn, and takes it until the value is dropped.
+    pub async fn turn(&self, name: &str) -> Option<Turn> {
+        let folder = self.folder("turns")?;
+        let name = Digest::of(name.as_bytes()).hex();
+        blocking(move || {
+            std::fs::create_dir_all(&folder).ok()?;
+            let file = std::fs::File::create(folder.join(name)).ok()?;
+            file.lock().ok()?;
+            Some(Turn(file))
+        })
+        .await
     }
 
     fn blob_path(&self, digest: &Digest) -> Option<PathBuf> {

@@ -25,6 +25,8 @@ pub enum Code {
     Drift,
     /// Whether the chart is signed could not be found out.
     SignatureUnknown,
+    /// It is published, but no signature of ours holds for it.
+    SignatureMissing,
     /// More changes than `max-changes`.
     TooManyChanges,
     /// The saved plan rests on something that moved since.
@@ -51,11 +53,13 @@ pub enum Code {
     Undeclared,
     /// An exception that nothing needs.
     Unneeded,
+    /// More than one signature of ours holds for a chart.
+    SignatureTwice,
 }
 
 impl Code {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::PinMismatch,
         Self::Moved,
         Self::Gone,
@@ -63,6 +67,7 @@ impl Code {
         Self::ExpiredKey,
         Self::Drift,
         Self::SignatureUnknown,
+        Self::SignatureMissing,
         Self::TooManyChanges,
         Self::StalePlan,
         Self::Skipped,
@@ -76,6 +81,7 @@ impl Code {
         Self::Keyring,
         Self::Undeclared,
         Self::Unneeded,
+        Self::SignatureTwice,
     ];
 
     /// Sign, name and severity.
@@ -88,6 +94,7 @@ impl Code {
             Self::ExpiredKey => ('!', "expired-key", Severity::Blocking),
             Self::Drift => ('x', "drift", Severity::Blocking),
             Self::SignatureUnknown => ('!', "signature-unknown", Severity::Blocking),
+            Self::SignatureMissing => ('!', "signature-missing", Severity::Blocking),
             Self::TooManyChanges => ('!', "too-many-changes", Severity::Blocking),
             Self::StalePlan => ('!', "stale-plan", Severity::Blocking),
             Self::Skipped => ('!', "skipped", Severity::Blocking),
@@ -101,6 +108,7 @@ impl Code {
             Self::Keyring => ('i', "keyring", Severity::Note),
             Self::Undeclared => ('i', "undeclared", Severity::Note),
             Self::Unneeded => ('i', "unneeded", Severity::Note),
+            Self::SignatureTwice => ('i', "signature-twice", Severity::Note),
         }
     }
 

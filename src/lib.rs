@@ -19,6 +19,7 @@ pub mod graph;
 pub mod http;
 pub mod registry;
 pub mod artifact;
+pub mod signature;
 pub mod resolve;
 pub mod plan;
 pub mod apply;

@@ -64,6 +64,12 @@ impl Digest {
         Tag(format!("sha256-{}", self.hex()).into())
     }
 
+    /// The 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// `sha256:` and the first twelve hex digits: for tables that print the whole digest elsewhere.
     #[must_use]
     pub fn short(&self) -> String {

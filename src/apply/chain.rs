@@ -1,9 +1,9 @@
-//! One chart's pending steps as straight-line code: clear, copy, look once more, tag, confirm.
+//! One chart's pending steps as straight-line code: clear, copy, sign, look once more, tag, confirm.
 
 use std::time::{Duration, Instant};
 
-use crate::apply::Event;
-use crate::artifact::{Cleared, Clearing, publish};
+use crate::apply::{Event, Means};
+use crate::artifact::{Cleared, publish};
 use crate::finding::{Code, Finding};
 use crate::graph::StepGraph;
 use crate::oci::Digest;
@@ -11,6 +11,7 @@ use crate::plan::diff::Destination;
 use crate::plan::{Change, Observed, Row, State, clearing as plan_clearing};
 use crate::provenance::Verdict;
 use crate::registry::{Registry, RegistryError};
+use crate::signature::SignatureError;
 
 /// How often a name is tried to be written, each time after a fresh look.
 const ROUNDS: usize = 3;
@@ -28,7 +29,7 @@ pub struct Published {
 
 /// Runs a chain to its end. What it gives up on is a finding of its chart.
 pub async fn run(
-    clearing: &Clearing,
+    means: Means<'_>,
     graph: &StepGraph,
     row: &Row,
     observed: &Observed,
@@ -39,18 +40,42 @@ pub async fn run(
         return Err(Finding::of(Code::Error, &row.reference, "a defect in chartsync: a chain without a change", ""));
     };
     tell(Event::Started(&row.reference));
-    let mirror = &clearing.workspace.mirrors[graph.unit(row.unit).mirror()];
+    let Means { clearing, signatures } = means;
+    let unit = graph.unit(row.unit);
+    let mirror = &clearing.workspace.mirrors[unit.mirror()];
     let from = plan_clearing::origin(*change, pin);
     let cleared = clearing.clear(mirror, pin, from).await.map_err(|error| plan_clearing::finding(pin, from, &error))?;
     let destination = clearing.registries.at(&row.reference.repository).for_push();
+    let published = Published { change: *change, verdict: cleared.verdict().cloned() };
+    let sign = async || {
+        tell(Event::Signing(&row.reference));
+        signatures.sign(&destination, &cleared, unit.role()).await.map_err(|error| {
+            Finding::of(signing_code(&error), &row.reference, format!("it is not signed: {error}"), error.next())
+        })
+    };
+    if *change == Change::Sign {
+        return sign().await.map(|_| published);
+    }
     publish::upload(&destination, &cleared).await.map_err(|error| not_published(row, &error))?;
+    if signatures.wanted() {
+        // Under its digest first: a name never points at an unsigned chart.
+        publish::copy(&destination, &cleared).await.map_err(|error| not_published(row, &error))?;
+        sign().await?;
+    }
     let mut name = Name { destination: &destination, cleared: &cleared, row, seen: seen(observed), at: observed.at };
     name.write(fresh).await?;
     publish::confirm(&destination, &cleared).await.map_err(|error| {
         let next = "run `chartsync plan` to see what is there now";
         Finding::of(Code::Error, &row.reference, error.to_string(), next)
     })?;
-    Ok(Published { change: *change, verdict: cleared.verdict().cloned() })
+    Ok(published)
+}
+
+fn signing_code(error: &SignatureError) -> Code {
+    match error {
+        SignatureError::Unknown(_) => Code::SignatureUnknown,
+        _ => Code::Error,
+    }
 }
 
 fn not_published(row: &Row, error: &RegistryError) -> Finding {

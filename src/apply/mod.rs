@@ -21,7 +21,8 @@ use crate::graph::{StepGraph, UnitId};
 use crate::oci::{Digest, Reference};
 use crate::plan::saved::Basis;
 use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
-use crate::settings::{Settings, Signing};
+use crate::settings::Role;
+use crate::signature::Signatures;
 
 /// How many charts are worked on together: enough to keep every host busy, few enough that each is soon done.
 const AT_ONCE: usize = 64;
@@ -43,6 +44,15 @@ pub struct Order<'a> {
     pub saved: Option<Saved<'a>>,
 }
 
+/// What a run works with.
+#[derive(Debug, Clone, Copy)]
+pub struct Means<'a> {
+    /// Where bytes come from and how they are checked.
+    pub clearing: &'a Clearing,
+    /// How they are signed.
+    pub signatures: &'a Signatures,
+}
+
 /// A reviewed plan that must still hold, and the workspace's files as they are now.
 #[derive(Debug, Clone, Copy)]
 pub struct Saved<'a> {
@@ -59,6 +69,8 @@ pub enum Event<'a> {
     Planned(usize),
     /// A chain began.
     Started(&'a Reference),
+    /// A chain signs what it cleared.
+    Signing(&'a Reference),
     /// A chain ended well.
     Done(&'a Reference, Change),
     /// A chain ended otherwise.
@@ -87,18 +99,18 @@ impl Outcome {
 
 /// Publishes what the plan for these charts would change. Ends early, with what was done, when `stop` resolves.
 pub async fn apply(
-    clearing: &Clearing,
+    means: Means<'_>,
     graph: &StepGraph,
     order: &Order<'_>,
     stop: impl Future<Output = ()>,
     tell: &dyn Fn(Event<'_>),
 ) -> Outcome {
     tokio::pin!(stop);
+    let Means { clearing, signatures } = means;
     let mut outcome = Outcome { plan: empty(order.scope), done: BTreeMap::new(), interrupted: BTreeSet::new() };
-    let settings = &clearing.workspace.settings;
     let ask = Ask { rights: Rights::Write, ..Ask::default() };
     let observed = tokio::select! {
-        observed = plan::observe::observe(graph, order.units, settings, &clearing.registries, &ask) => observed,
+        observed = plan::observe::observe(graph, order.units, clearing, signatures, &ask) => observed,
         () = &mut stop => {
             outcome.interrupted = order.units.iter().copied().collect();
             return outcome;
@@ -113,12 +125,24 @@ pub async fn apply(
             return outcome;
         }
     }
-    let settings = &clearing.workspace.settings;
-    if let Some(finding) = refuses_whole_run(settings, &outcome.plan, order.max_changes) {
+    if let Some(finding) = too_many_changes(&outcome.plan, order.max_changes) {
         outcome.plan.findings.push(finding);
         return outcome;
     }
-    run_chains(clearing, graph, &observed, order, &mut outcome, stop, tell).await;
+    let roles = roles(graph, &outcome.plan);
+    let ready = tokio::select! {
+        ready = signatures.ready(&roles) => ready,
+        () = &mut stop => {
+            outcome.interrupted = outcome.plan.changes().map(|(row, _)| row.unit).collect();
+            return outcome;
+        }
+    };
+    if let Err(error) = ready {
+        let message = format!("nothing was published, because it could not be signed: {error}");
+        outcome.plan.findings.push(Finding::of_run(Code::Error, message, error.next()));
+        return outcome;
+    }
+    run_chains(means, graph, &observed, order, &mut outcome, stop, tell).await;
     outcome
 }
 
@@ -147,32 +171,26 @@ fn refuse_unseen(rows: &mut [Row]) {
     }
 }
 
-/// What stops a whole run before its first write.
+/// Which identities the changes of this plan are signed by.
+fn roles(graph: &StepGraph, plan: &Plan) -> BTreeSet<Role> {
+    plan.changes().map(|(row, _)| graph.unit(row.unit).role()).collect()
+}
+
+/// So many changes that the whole run stops before its first write.
 #[must_use]
-pub fn refuses_whole_run(settings: &Settings, plan: &Plan, max_changes: usize) -> Option<Finding> {
-    let method = settings.signing.method();
-    let signs = !matches!(settings.signing, Signing::None);
-    // What is undecided may lack a signature.
-    if signs && plan.rows.iter().any(|row| matches!(row.state, State::Change(_) | State::Undecided)) {
-        return Some(Finding::of_run(
-            Code::Error,
-            format!("the settings want charts signed by `{method}`, which this version cannot do yet"),
-            "nothing was published; set `[signing] method = \"none\"` to publish unsigned",
-        ));
-    }
+pub fn too_many_changes(plan: &Plan, max_changes: usize) -> Option<Finding> {
     let changes = plan.changes().count();
-    if changes > max_changes {
-        return Some(Finding::of_run(
+    (changes > max_changes).then(|| {
+        Finding::of_run(
             Code::TooManyChanges,
             format!("{changes} charts would change, more than the {max_changes} that are allowed at once"),
             format!("look at `chartsync plan`; if it is right run `chartsync apply --allow-changes {changes}`"),
-        ));
-    }
-    None
+        )
+    })
 }
 
 async fn run_chains(
-    clearing: &Clearing,
+    means: Means<'_>,
     graph: &StepGraph,
     observed: &BTreeMap<UnitId, Observed>,
     order: &Order<'_>,
@@ -191,7 +209,7 @@ async fn run_chains(
             let row = outcome.plan.rows[index[&id]].clone();
             let observed = &observed[&id];
             running.push(async move {
-                let done = chain::run(clearing, graph, &row, observed, order.fresh, tell).await;
+                let done = chain::run(means, graph, &row, observed, order.fresh, tell).await;
                 (id, done)
             });
         }

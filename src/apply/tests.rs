@@ -51,7 +51,9 @@ impl Bench {
                 meanwhile();
             }
         };
-        apply(&clearing, &graph, &order, std::future::pending(), &tell).await
+        let signatures = Signatures::new(self.0.path(), &clearing.workspace.settings, Cache::none(), NOW);
+        let means = Means { clearing: &clearing, signatures: &signatures };
+        apply(means, &graph, &order, std::future::pending(), &tell).await
     }
 
     /// What the name of `CHART` holds.

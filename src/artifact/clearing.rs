@@ -38,9 +38,9 @@ impl Clearing {
         Self { workspace, registries, cache, now, memory: Memory::new(BYTES_IN_FLIGHT) }
     }
 
-    /// Fetches the pinned chart by digest from this repository, the source's or the destination's, and clears it.
+    /// Fetches the pinned chart by digest from this repository and clears it.
     pub async fn clear(&self, mirror: &Mirror, pin: &Pin, from: &Repository) -> Result<Cleared, ClearError> {
-        let terms = self.terms(mirror, pin)?;
+        let terms = self.terms_at(mirror, pin, from)?;
         Cleared::of_pin(self.fetch(from, &pin.digest).await?, pin, terms).await
     }
 
@@ -51,7 +51,7 @@ impl Clearing {
         pin: &Pin,
         from: &Repository,
     ) -> Result<Option<Verdict>, ClearError> {
-        let terms = self.terms(mirror, pin)?;
+        let terms = self.terms_at(mirror, pin, from)?;
         let fetched = self.fetch(from, &pin.digest).await?;
         let (derived, verdict) = derive(&fetched, terms, Known::Cached(&self.cache)).await?;
         must_equal(pin, &derived)?;
@@ -59,10 +59,8 @@ impl Clearing {
     }
 
     /// Clears what the destination holds under a pin's name, its blobs from there and nowhere else.
-    ///
-    /// A key that has expired since says nothing against a chart that was published while it was valid.
     pub async fn audit(&self, mirror: &Mirror, pin: &Pin, image: Bytes) -> Result<Cleared, ClearError> {
-        let terms = Terms { expired: Expired::Accept, ..self.terms(mirror, pin)? };
+        let terms = self.terms_at(mirror, pin, &pin.destination)?;
         let image = ChartImage::parse(image).map_err(Refused::Image)?;
         let from = &pin.destination;
         let fetched = Fetched::blobs_of(image, &self.registries.at(from), from, &Cache::none(), &self.memory).await?;
@@ -91,6 +89,13 @@ impl Clearing {
         let Some(digest) = &pin.keyring else { return Ok(None) };
         let keyring = self.workspace.keyrings.parsed(digest).ok_or(Refused::KeyringMissing(*digest))?;
         Ok(Some(Arc::clone(keyring)))
+    }
+
+    /// The terms for the bytes of this repository. A key that has expired since says nothing against a chart at its destination:
+    /// it was published while the key was valid.
+    fn terms_at(&self, mirror: &Mirror, pin: &Pin, from: &Repository) -> Result<Terms, Refused> {
+        let terms = self.terms(mirror, pin)?;
+        Ok(if *from == pin.destination { Terms { expired: Expired::Accept, ..terms } } else { terms })
     }
 
     /// The terms under which a pin is cleared: with the very keyring that it was locked with.

@@ -40,6 +40,20 @@ pub async fn upload(registry: &Registry, cleared: &Cleared) -> Result<(), Regist
     try_join_all(cleared.fetched().blobs().map(one)).await.map(|_| ())
 }
 
+/// Puts the image manifest of a chart whose blobs are there under its digest, without a name.
+pub async fn copy(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
+    let reference = cleared.pin().destination.at(cleared.pin().digest);
+    let put = || registry.push_manifest(&reference, IMAGE_MANIFEST, cleared.fetched().image.bytes.clone());
+    match put().await {
+        // A registry may collect a blob between its upload and the image manifest.
+        Err(RegistryError::BlobUnknown { .. }) => {
+            upload(registry, cleared).await?;
+            put().await
+        }
+        other => other,
+    }
+}
+
 /// Writes the name of a chart whose blobs are there: the only write of a name.
 pub async fn name(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
     let bytes = cleared.fetched().image.bytes.clone();

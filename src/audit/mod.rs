@@ -11,6 +11,7 @@ use crate::graph::{PinState, StepGraph, Unit, UnitId};
 use crate::lock::Pin;
 use crate::oci::{Digest, Reference};
 use crate::registry::RegistryError;
+use crate::signature::{Look, Place, Signatures, told};
 
 /// How many charts are audited together.
 const AT_ONCE: usize = 16;
@@ -20,7 +21,7 @@ const AT_ONCE: usize = 16;
 pub enum Depth {
     /// Image manifest and blobs: digest, archive, provenance.
     Whole,
-    /// `--quick`: the image manifest only.
+    /// `--quick`: the image manifest and its signature only.
     Digest,
 }
 
@@ -33,6 +34,8 @@ pub enum Audited {
     Missing,
     /// Something else is there, or it does not verify.
     Wrong,
+    /// What is pinned is there and verifies, but no signature of ours does.
+    Unsigned,
     /// The destination could not be read.
     Unreadable,
     /// There is no pin to audit.
@@ -47,6 +50,7 @@ impl Audited {
             Self::Holds => "holds",
             Self::Missing => "missing",
             Self::Wrong => "wrong",
+            Self::Unsigned => "unsigned",
             Self::Unreadable => "unreadable",
             Self::Unpinned => "unpinned",
         }
@@ -68,17 +72,32 @@ pub struct Audit {
     pub audited: Audited,
     /// The signer's own words about itself, where its signature was verified.
     pub claims: Option<String>,
+    /// Who signed it as the settings want: the identity, or the file of the public key.
+    pub signed_by: Option<String>,
     /// What is not as it should be.
     pub finding: Option<Finding>,
 }
 
 /// Audits these charts, in the order given.
-pub async fn audit(clearing: &Clearing, graph: &StepGraph, units: &[UnitId], depth: Depth) -> Vec<Audit> {
+pub async fn audit(
+    clearing: &Clearing,
+    signatures: &Signatures,
+    graph: &StepGraph,
+    units: &[UnitId],
+    depth: Depth,
+) -> Vec<Audit> {
     let one = |id: &UnitId| {
         let unit = graph.unit(*id);
         async move {
             match &unit.state {
-                PinState::Pinned(pin) => audit_pin(clearing, unit, pin, depth).await,
+                PinState::Pinned(pin) => {
+                    let audit = audit_pin(clearing, unit, pin, depth).await;
+                    if audit.audited == Audited::Holds {
+                        signed(clearing, signatures, unit, pin, audit).await
+                    } else {
+                        audit
+                    }
+                }
                 PinState::Stale(stale) => {
                     let finding = Finding::of(Code::Stale, &unit.reference, stale.to_string(), "");
                     row(unit, None, Audited::Unpinned, Some(finding))
@@ -97,6 +116,7 @@ fn row(unit: &Unit, pin: Option<&Pin>, audited: Audited, finding: Option<Finding
         pin: pin.cloned(),
         audited,
         claims: None,
+        signed_by: None,
         finding,
     }
 }
@@ -149,6 +169,40 @@ async fn audit_pin(clearing: &Clearing, unit: &Unit, pin: &Pin, depth: Depth) ->
             let next = "find out what changed: the pin, the keyring, or who signed it";
             let finding = Finding::of(Code::PinMismatch, reference, error.to_string(), next);
             row(unit, Some(pin), Audited::Wrong, Some(finding))
+        }
+    }
+}
+
+/// Adds what the signature of a chart says that holds otherwise.
+async fn signed(clearing: &Clearing, signatures: &Signatures, unit: &Unit, pin: &Pin, audit: Audit) -> Audit {
+    let reference = &unit.reference;
+    let registry = clearing.registries.at(&reference.repository);
+    let place = Place { reference, digest: &pin.digest };
+    let unsigned = |message: String| {
+        let next = "run `chartsync apply` to sign it; if somebody else should have, find out who published it";
+        Some(Finding::of(Code::SignatureMissing, reference, message, next))
+    };
+    match signatures.audit(&registry, place, unit.role()).await {
+        Look::NotWanted => audit,
+        Look::Present { verified, more } => {
+            let finding = (more > 0).then(|| {
+                let message = format!("{} signatures of ours hold for it, one would do", more + 1);
+                Finding::of(Code::SignatureTwice, reference, message, "")
+            });
+            Audit { signed_by: Some(verified.signer), finding, ..audit }
+        }
+        Look::Absent(others) => {
+            let finding = unsigned(format!("no signature of ours holds for it: {}", told(&others)));
+            Audit { audited: Audited::Unsigned, finding, ..audit }
+        }
+        Look::Lost(_) => {
+            let message = "its signature stands under the fallback tag only: consumers ask the referrers API";
+            Audit { audited: Audited::Unsigned, finding: unsigned(message.to_owned()), ..audit }
+        }
+        Look::Unknown(reason) => {
+            let message = format!("whether it is signed could not be found out: {reason}");
+            let finding = Finding::of(Code::SignatureUnknown, reference, message, "run again, or look at the registry");
+            Audit { audited: Audited::Unreadable, finding: Some(finding), ..audit }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::apply::{self, FRESH, Order, Saved};
+use crate::apply::{self, FRESH, Means, Order, Saved};
 use crate::cli::session::{self, Conflicts, Session, Stop};
 use crate::cli::{Common, Format, Report, interrupted, output, status};
 use crate::plan::saved::Basis;
@@ -30,9 +30,11 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let saved = saved.as_ref().map(|plan| Saved { plan, inputs: &inputs });
     let order = Order { units: &units, scope, max_changes, fresh: FRESH, saved };
     let clearing = Session::clearing(workspace, &root)?;
+    let signatures = Session::signatures(&clearing, &root);
+    let means = Means { clearing: &clearing, signatures: &signatures };
     let progress = report::Progress::new(output::talk);
     let tell = |event: apply::Event<'_>| progress.tell(event);
-    let outcome = apply::apply(&clearing, &graph, &order, interrupted(), &tell).await;
+    let outcome = apply::apply(means, &graph, &order, interrupted(), &tell).await;
     match options.report.format {
         Format::Human => output::data(&report::outcome(&outcome))?,
         Format::Json => output::data(&report::json::outcome(&outcome))?,

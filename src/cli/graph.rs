@@ -35,11 +35,11 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let Session { root, workspace, graph, units, .. } =
         Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
     let clearing = Session::clearing(workspace, &root)?;
-    let settings = &clearing.workspace.settings;
+    let signatures = Session::signatures(&clearing, &root);
     let network = if options.offline { Network::Offline } else { Network::Online };
     let ask = Ask { network, ..Ask::default() };
     let observed = tokio::select! {
-        observed = observe::observe(&graph, &units, settings, &clearing.registries, &ask) => observed,
+        observed = observe::observe(&graph, &units, &clearing, &signatures, &ask) => observed,
         () = interrupted() => return Err(Stop::message("interrupted")),
     };
     let rows = rows::rows(&clearing.workspace, &graph, &units, &observed);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use crate::apply::refuses_whole_run;
+use crate::apply::too_many_changes;
 use crate::artifact::Clearing;
 use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
 use crate::cli::{Common, Format, Report, interrupted, output, status};
@@ -14,6 +14,7 @@ use crate::graph::{StepGraph, UnitId};
 use crate::lock::Lockfile;
 use crate::plan::{self, Ask, Network, Plan, Rights, Scope, drift, trust};
 use crate::report;
+use crate::signature::Signatures;
 use crate::workspace::{Tree, Workspace};
 
 /// Arguments of `plan`.
@@ -54,13 +55,13 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     }
     let inputs = session::inputs(&root, &workspace)?;
     let clearing = Session::clearing(workspace, &root)?;
+    let signatures = Session::signatures(&clearing, &root);
     let mut plan = tokio::select! {
-        plan = made(&clearing, &graph, &units, scope, &ask) => plan,
+        plan = made(&clearing, &signatures, &graph, &units, scope, &ask) => plan,
         () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
     };
     if ask.network == Network::Online {
-        let settings = &clearing.workspace.settings;
-        plan.findings.extend(refuses_whole_run(settings, &plan, settings.max_changes));
+        plan.findings.extend(too_many_changes(&plan, clearing.workspace.settings.max_changes));
     }
     plan.base = options.base.clone();
     plan.inputs = inputs;
@@ -78,8 +79,15 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
 }
 
 /// The plan with the notes that its questions allow.
-async fn made(clearing: &Clearing, graph: &StepGraph, units: &[UnitId], scope: Scope, ask: &Ask) -> Plan {
-    let mut plan = plan::make(clearing, graph, units, scope, ask).await;
+async fn made(
+    clearing: &Clearing,
+    signatures: &Signatures,
+    graph: &StepGraph,
+    units: &[UnitId],
+    scope: Scope,
+    ask: &Ask,
+) -> Plan {
+    let mut plan = plan::make(clearing, signatures, graph, units, scope, ask).await;
     if ask.every_source && scope == Scope::Whole {
         plan.findings.extend(drift::orphans(clearing, graph).await);
         plan.findings.extend(drift::keyrings(clearing, graph).await);

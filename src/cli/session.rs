@@ -13,6 +13,7 @@ use crate::lock::Lockfile;
 use crate::oci::Digest;
 use crate::plan::Scope;
 use crate::registry::Registries;
+use crate::signature::Signatures;
 use crate::workspace::{LOCK_FILE, Tree, Workspace, find_root};
 
 /// Why a command could not begin.
@@ -94,6 +95,13 @@ impl Session {
         let now =
             SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Stop::message("the clock stands before 1970"))?;
         Ok(Clearing::new(workspace, registries, Cache::of_user(), now.as_secs()))
+    }
+}
+
+impl Session {
+    /// Everything that signing and looking for signatures needs.
+    pub(super) fn signatures(clearing: &Clearing, root: &Path) -> Signatures {
+        Signatures::new(root, &clearing.workspace.settings, clearing.cache.clone(), clearing.now)
     }
 }
 

@@ -4,12 +4,11 @@ use crate::audit::{self, Audited, Depth};
 use crate::cli::session::{Conflicts, Session, Stop};
 use crate::cli::{Common, Format, Report, interrupted, output};
 use crate::report;
-use crate::settings::Signing;
 
 /// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// Compare digests only: no archive and no provenance is read.
+    /// Check digests and signatures only: no archive and no provenance is read.
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
@@ -20,17 +19,15 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let Session { root, workspace, graph, units, .. } =
         Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
     let clearing = Session::clearing(workspace, &root)?;
+    let signatures = Session::signatures(&clearing, &root);
     let depth = if options.quick { Depth::Digest } else { Depth::Whole };
     let audits = tokio::select! {
-        audits = audit::audit(&clearing, &graph, &units, depth) => audits,
+        audits = audit::audit(&clearing, &signatures, &graph, &units, depth) => audits,
         () = interrupted() => return Err(Stop::message("interrupted")),
     };
     match options.report.format {
         Format::Human => output::data(&report::audit(&audits, depth))?,
         Format::Json => output::data(&report::json::audit(&audits, depth))?,
-    }
-    if !matches!(clearing.workspace.settings.signing, Signing::None) {
-        output::talk("note: signatures were not checked, this version cannot do that yet");
     }
     Ok(status(audits.iter().map(|audit| audit.audited)))
 }
@@ -40,7 +37,7 @@ fn status(audited: impl Iterator<Item = Audited>) -> u8 {
     let order = [1, 4, 3, 0];
     let one = |audited| match audited {
         Audited::Unreadable => 0,
-        Audited::Missing | Audited::Wrong => 1,
+        Audited::Missing | Audited::Wrong | Audited::Unsigned => 1,
         Audited::Unpinned => 2,
         Audited::Holds => 3,
     };

@@ -18,7 +18,7 @@ pub fn compile(workspace: &Workspace, lockfile: &Lockfile) -> StepGraph {
     let demands =
         workspace.mirrors.iter().map(|mirror| Demands::new(mirror.trust.required, &mirror.trust.fingerprints));
     let mut builder = Builder::new(demands.collect());
-    let identity = mirroring_identity(&settings.signing);
+    let identity = mirroring_identity(workspace);
     let accepted_places = settings.accept.iter().map(|accept| &accept.reference).collect::<HashSet<_>>();
 
     let mirrors = workspace.mirrors.iter().enumerate();
@@ -58,11 +58,13 @@ fn lifted(settings: &Settings, reference: &Reference, digest: &Digest) -> Vec<Ac
 }
 
 /// Who signs mirrored charts.
-fn mirroring_identity(signing: &Signing) -> Option<Identity> {
+fn mirroring_identity(workspace: &Workspace) -> Option<Identity> {
+    let signing = &workspace.settings.signing;
     let (issuer, identity) = match signing {
         Signing::None => return None,
         Signing::Key(signing) => (None, signing.public_key.as_str()),
         Signing::Keyless(signing) => (Some(signing.issuer.clone()), signing.mirrors.as_str()),
     };
-    Some(Identity { method: signing.method(), issuer, identity: identity.to_owned() })
+    let key = workspace.signing_files.get(identity).copied();
+    Some(Identity { method: signing.method(), issuer, identity: identity.to_owned(), key })
 }

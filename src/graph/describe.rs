@@ -7,7 +7,7 @@ use std::fmt;
 use super::{Edge, Origin, Step, StepGraph, Task, Unit};
 use crate::key::{KeySink, Sink, StepKey};
 use crate::lock::Pin;
-use crate::oci::Target;
+use crate::oci::{Digest, Target};
 use crate::provenance::Fingerprint;
 
 /// What a manifest demands of its charts' provenance.
@@ -36,6 +36,8 @@ pub struct Identity {
     pub issuer: Option<String>,
     /// The identity, or the public key's file.
     pub identity: String,
+    /// The public key's bytes, where it is one.
+    pub key: Option<Digest>,
 }
 
 impl fmt::Display for Identity {
@@ -146,6 +148,9 @@ fn identity(identity: &Identity, sink: &mut dyn Sink) {
         sink.input("issuer", issuer);
     }
     sink.input("identity", &identity.identity);
+    if let Some(key) = &identity.key {
+        sink.input("public-key", &key.to_string());
+    }
 }
 
 fn place(unit: &Unit, sink: &mut dyn Sink) {

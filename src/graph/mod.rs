@@ -21,7 +21,7 @@ use crate::chart::Version;
 use crate::key::StepKey;
 use crate::lock::{Pin, Unsatisfied};
 use crate::oci::{Digest, Reference, Repository};
-use crate::settings::Acceptable;
+use crate::settings::{Acceptable, Role};
 
 pub use build::Builder;
 pub use compile::compile;
@@ -150,6 +150,14 @@ impl Unit {
     pub fn mirror(&self) -> usize {
         let Origin::Mirror(index) = self.origin;
         index
+    }
+
+    /// Which identity signs it.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.origin {
+            Origin::Mirror(_) => Role::Mirrors,
+        }
     }
 
     /// Where the chart is published.

@@ -23,6 +23,7 @@ use crate::diagnostic::Severity;
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
 use crate::oci::Digest;
+use crate::signature::Signatures;
 
 /// How much of the workspace a plan speaks of. Only a whole one may say that all is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,9 +114,15 @@ pub enum Verdict {
 }
 
 /// Observes, decides and clears: the plan for these charts.
-pub async fn make(clearing: &Clearing, graph: &StepGraph, units: &[UnitId], scope: Scope, ask: &Ask) -> Plan {
-    let settings = &clearing.workspace.settings;
-    let observed = observe::observe(graph, units, settings, &clearing.registries, ask).await;
+pub async fn make(
+    clearing: &Clearing,
+    signatures: &Signatures,
+    graph: &StepGraph,
+    units: &[UnitId],
+    scope: Scope,
+    ask: &Ask,
+) -> Plan {
+    let observed = observe::observe(graph, units, clearing, signatures, ask).await;
     let mut rows = rows::rows(&clearing.workspace, graph, units, &observed);
     if ask.network == Network::Online {
         clearing::clear_rows(clearing, graph, &mut rows).await;

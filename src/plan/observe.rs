@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
+use crate::artifact::Clearing;
 use crate::graph::{StepGraph, UnitId};
 use crate::lock::Pin;
 use crate::oci::Digest;
 use crate::plan::diff::{Accepted, Credential, Destination, Signature, Source, needs_source};
-use crate::registry::{Registries, RegistryError};
-use crate::settings::{Acceptable, Settings, Signing};
+use crate::registry::{Registries, Registry, RegistryError};
+use crate::settings::{Acceptable, Role, Settings, Signing};
+use crate::signature::{Look, Place, Signatures, told};
 
 /// How many charts are looked at together. Each host has a limit of its own below this.
 const AT_ONCE: usize = 64;
@@ -74,6 +76,8 @@ pub struct Observed {
     pub destination_error: Option<RegistryError>,
     /// What the source answered instead of an answer.
     pub source_error: Option<RegistryError>,
+    /// What was found instead of our signature, or why that is not known.
+    pub signature_note: Option<String>,
     /// When the destination was asked.
     pub at: Instant,
 }
@@ -82,35 +86,40 @@ pub struct Observed {
 pub async fn observe(
     graph: &StepGraph,
     units: &[UnitId],
-    settings: &Settings,
-    registries: &Registries,
+    clearing: &Clearing,
+    signatures: &Signatures,
     ask: &Ask,
 ) -> BTreeMap<UnitId, Observed> {
-    let pinned = units.iter().filter_map(|id| Some((*id, graph.unit(*id).pin()?)));
+    let pinned = units.iter().filter_map(|id| Some((*id, graph.unit(*id), graph.unit(*id).pin()?)));
     futures_util::stream::iter(pinned)
-        .map(|(id, pin)| async move {
+        .map(|(id, unit, pin)| async move {
             let every = ask.every_source || ask.sources_of.contains(&id);
-            (id, observe_one(pin, settings, registries, ask, every).await)
+            let mut observed = observe_one(pin, clearing, ask, every).await;
+            if observed.destination == Destination::Same {
+                look(pin, unit.role(), clearing, signatures, ask, &mut observed).await;
+            }
+            (id, observed)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await
 }
 
-async fn observe_one(pin: &Pin, settings: &Settings, registries: &Registries, ask: &Ask, ask_source: bool) -> Observed {
+async fn observe_one(pin: &Pin, clearing: &Clearing, ask: &Ask, ask_source: bool) -> Observed {
+    let (settings, registries) = (&clearing.workspace.settings, &clearing.registries);
     let mut observed = Observed {
         destination: Destination::NotAsked,
         source: Source::NotAsked,
         signature: unlooked(settings),
         destination_error: None,
         source_error: None,
+        signature_note: None,
         at: Instant::now(),
     };
     if ask.network == Network::Offline {
         return observed;
     }
-    let registry = registries.at(&pin.destination);
-    let registry = if ask.rights == Rights::Write { registry.for_push() } else { registry };
+    let registry = destination(registries, pin, ask);
     observed.destination = match registry.resolve(&pin.reference()).await.map(|seen| seen.digest) {
         Ok(digest) if digest == pin.digest => Destination::Same,
         Ok(digest) => Destination::Other(digest),
@@ -137,6 +146,26 @@ async fn observe_one(pin: &Pin, settings: &Settings, registries: &Registries, as
         };
     }
     observed
+}
+
+fn destination(registries: &Registries, pin: &Pin, ask: &Ask) -> Registry {
+    let registry = registries.at(&pin.destination);
+    if ask.rights == Rights::Write { registry.for_push() } else { registry }
+}
+
+/// Looks for our signature of a chart that is published as pinned.
+async fn look(pin: &Pin, role: Role, clearing: &Clearing, signatures: &Signatures, ask: &Ask, observed: &mut Observed) {
+    let reference = pin.reference();
+    let place = Place { reference: &reference, digest: &pin.digest };
+    let registry = destination(&clearing.registries, pin, ask);
+    (observed.signature, observed.signature_note) = match signatures.look(&registry, place, role).await {
+        Look::NotWanted => (Signature::NotWanted, None),
+        Look::Present { .. } => (Signature::Ours, None),
+        Look::Lost(_) => (Signature::Absent, Some("it was signed before, and the signature is put back".to_owned())),
+        Look::Absent(others) if others.is_empty() => (Signature::Absent, None),
+        Look::Absent(others) => (Signature::Others, Some(told(&others))),
+        Look::Unknown(reason) => (Signature::Unknown, Some(reason)),
+    };
 }
 
 /// The signature of a chart that nobody looked at.

@@ -10,7 +10,7 @@ use crate::finding::{Code, Exception, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
-use crate::plan::diff::{Block, Change, Decision, Destination, Side, Source, Upstream, decide, upstream};
+use crate::plan::diff::{Block, Change, Decision, Destination, Side, Signature, Source, Upstream, decide, upstream};
 use crate::plan::observe::{Observed, exceptions};
 use crate::plan::signers;
 use crate::provenance::Verdict;
@@ -74,6 +74,10 @@ pub struct Row {
     pub destination_now: Destination,
     /// What the source says now.
     pub source_now: Source,
+    /// Whether it is signed as the settings want.
+    pub signature_now: Signature,
+    /// What was found instead of our signature.
+    pub signature_note: Option<String>,
     /// What the destination holds instead, where that matters.
     pub held: Option<Digest>,
     /// What is to be done.
@@ -146,6 +150,8 @@ fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, st
         pin,
         destination_now: Destination::NotAsked,
         source_now: Source::NotAsked,
+        signature_now: Signature::NotAsked,
+        signature_note: None,
         held: None,
         state,
         findings: Vec::new(),
@@ -170,6 +176,7 @@ fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Pin, observe
     let decision = decide(observed.destination, observed.source, observed.signature, &accepted);
     let mut row = bare_row(workspace, id, unit, Some(pin.clone()), State::Unchanged);
     (row.destination_now, row.source_now) = (observed.destination, observed.source);
+    (row.signature_now, row.signature_note) = (observed.signature, observed.signature_note.clone());
     match decision {
         Decision::Nothing => {}
         Decision::Change(change) => row.state = State::Change(change),
@@ -272,7 +279,7 @@ fn withheld(pin: &Pin, block: Block, observed: &Observed) -> Finding {
             &reference,
             format!(
                 "whether it is signed could not be found out: {}",
-                reason(observed.destination_error.as_ref())
+                observed.signature_note.as_deref().unwrap_or("no answer")
             ),
             "run again; nothing is signed while the answer is unknown",
         ),

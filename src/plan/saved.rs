@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::finding::{Code, Finding};
 use crate::oci::Digest;
-use crate::plan::diff::{Credential, Destination, Source};
+use crate::plan::diff::{Credential, Destination, Signature, Source};
 use crate::plan::{Network, Row};
 
 /// This program's version: another one may decide otherwise.
@@ -32,6 +32,8 @@ pub struct Seen {
     pub destination: String,
     /// At the source.
     pub source: String,
+    /// Of our signature.
+    pub signature: String,
 }
 
 /// The word where nobody asked; it agrees with every answer.
@@ -103,7 +105,15 @@ impl Seen {
             Source::Absent => "absent".to_owned(),
             Source::Unknown => "unknown".to_owned(),
         };
-        Self { destination, source }
+        let signature = match row.signature_now {
+            Signature::NotWanted => "not-wanted",
+            Signature::NotAsked => NOT_ASKED,
+            Signature::Ours => "ours",
+            Signature::Others => "others",
+            Signature::Absent => "absent",
+            Signature::Unknown => "unknown",
+        };
+        Self { destination, source, signature: signature.to_owned() }
     }
 
     fn moved(&self, now: &Self) -> impl Iterator<Item = String> + use<> {
@@ -113,7 +123,8 @@ impl Seen {
         };
         let destination = of("destination", &self.destination, &now.destination);
         let source = of("source", &self.source, &now.source);
-        destination.into_iter().chain(source)
+        let signature = of("signature", &self.signature, &now.signature);
+        destination.into_iter().chain(source).chain(signature)
     }
 }
 
@@ -135,6 +146,7 @@ mod tests {
         let seen = |(_, destination, source): &(&str, &str, &str)| Seen {
             destination: (*destination).to_owned(),
             source: (*source).to_owned(),
+            signature: "absent".to_owned(),
         };
         Basis {
             tool: TOOL.to_owned(),

@@ -11,7 +11,7 @@ use crate::lock::{Difference, Lockfile, Pin};
 use crate::oci::{Digest, Repository};
 use crate::plan::signers::signer_name;
 use crate::provenance::{KeyChanges, Keyring};
-use crate::settings::{Access, PastSigner, RegistrySettings, Settings, Signing};
+use crate::settings::{Access, PastSigner, RegistrySettings, RootPath, Settings, Signing};
 use crate::workspace::{KeyringSource, Mirror, Workspace};
 
 /// One side of the comparison.
@@ -28,6 +28,7 @@ pub struct Trusted<'a> {
 pub fn changes(base: Trusted<'_>, here: Trusted<'_>) -> Vec<Finding> {
     let mut told = Told(Vec::new());
     settings(&base.workspace.settings, &here.workspace.settings, &mut told);
+    signing(base.workspace, here.workspace, &mut told);
     mirrors(&base.workspace.mirrors, &here.workspace.mirrors, &mut told);
     pins(base.lockfile, here.lockfile, &mut told);
     keyrings(base, here, &mut told);
@@ -53,7 +54,6 @@ fn settings(base: &Settings, here: &Settings, told: &mut Told) {
     if here.max_changes > base.max_changes {
         told.differs("`[apply] max-changes`", &base.max_changes, &here.max_changes);
     }
-    signing(&base.signing, &here.signing, told);
     let hosts: BTreeSet<_> = base.registries.keys().chain(here.registries.keys()).collect();
     let plain = RegistrySettings::default();
     for host in hosts {
@@ -75,41 +75,48 @@ fn settings(base: &Settings, here: &Settings, told: &mut Told) {
     }
 }
 
-fn signing(base: &Signing, here: &Signing, told: &mut Told) {
-    told.differs("`[signing] method`", &base.method(), &here.method());
-    let fields = |signing: &Signing| -> BTreeMap<&'static str, String> {
-        let list = |accept: &[String]| accept.join(", ");
-        let past = |signer: &PastSigner| match signer {
-            PastSigner::Identity(identity) => identity.clone(),
-            PastSigner::PublicKey(path) => path.to_string(),
-        };
-        match signing {
-            Signing::None => BTreeMap::new(),
-            Signing::Key(key) => BTreeMap::from([
-                ("public-key", key.public_key.to_string()),
-                ("accept", list(&key.accept.iter().map(ToString::to_string).collect::<Vec<_>>())),
-                ("trusted-root", key.service.trusted_root.as_ref().map(ToString::to_string).unwrap_or_default()),
-                ("signing-config", key.service.signing_config.as_ref().map(ToString::to_string).unwrap_or_default()),
-            ]),
-            Signing::Keyless(keyless) => BTreeMap::from([
+fn signing(base: &Workspace, here: &Workspace, told: &mut Told) {
+    let (old, new) = (&base.settings.signing, &here.settings.signing);
+    told.differs("`[signing] method`", &old.method(), &new.method());
+    if old.method() == new.method() {
+        let new = signing_fields(here);
+        for (field, old) in signing_fields(base) {
+            told.differs(&format!("`[signing] {field}`"), &old, &new[field]);
+        }
+    }
+}
+
+/// What `[signing]` says, files with the digests of their bytes.
+fn signing_fields(workspace: &Workspace) -> BTreeMap<&'static str, String> {
+    let file = |path: &RootPath| match workspace.signing_files.get(path.as_str()) {
+        Some(digest) => format!("{path} ({digest})"),
+        None => format!("{path} (not there)"),
+    };
+    let past = |signer: &PastSigner| match signer {
+        PastSigner::Identity(identity) => identity.clone(),
+        PastSigner::PublicKey(path) => file(path),
+    };
+    let (mut fields, service, elsewhere) = match &workspace.settings.signing {
+        Signing::None => return BTreeMap::new(),
+        Signing::Key(key) => {
+            let accept = key.accept.iter().map(file).collect::<Vec<_>>().join(", ");
+            (BTreeMap::from([("public-key", file(&key.public_key)), ("accept", accept)]), &key.service, "none: no log")
+        }
+        Signing::Keyless(keyless) => {
+            let accept = keyless.accept.iter().map(past).collect::<Vec<_>>().join(", ");
+            let fields = BTreeMap::from([
                 ("issuer", keyless.issuer.clone()),
                 ("mirrors", keyless.mirrors.clone()),
                 ("charts", keyless.charts.clone()),
-                ("accept", list(&keyless.accept.iter().map(past).collect::<Vec<_>>())),
-                ("trusted-root", keyless.service.trusted_root.as_ref().map(ToString::to_string).unwrap_or_default()),
-                (
-                    "signing-config",
-                    keyless.service.signing_config.as_ref().map(ToString::to_string).unwrap_or_default(),
-                ),
-            ]),
+                ("accept", accept),
+            ]);
+            (fields, &keyless.service, "the public instance's")
         }
     };
-    if base.method() == here.method() {
-        let here = fields(here);
-        for (field, old) in fields(base) {
-            told.differs(&format!("`[signing] {field}`"), &old, &here[field]);
-        }
-    }
+    let of_instance = |path: &Option<RootPath>| path.as_ref().map_or_else(|| elsewhere.to_owned(), file);
+    fields.insert("trusted-root", of_instance(&service.trusted_root));
+    fields.insert("signing-config", of_instance(&service.signing_config));
+    fields
 }
 
 fn registry(host: &str, base: &RegistrySettings, here: &RegistrySettings, told: &mut Told) {

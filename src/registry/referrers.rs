@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::http::Limits;
 use crate::oci::{
     ArtifactManifest, Descriptor, Digest, EMPTY_CONFIG, EMPTY_CONFIG_BYTES, IMAGE_MANIFEST, ImageIndex, IndexEntry,
+    ManifestError,
 };
 
 /// One entry of a list of referrers: said by the registry, so it proves nothing.
@@ -92,6 +93,35 @@ impl Artifact {
             subject: digest,
             blobs: [(described, layer), (config, Bytes::from_static(EMPTY_CONFIG_BYTES))],
         }
+    }
+
+    /// An artifact that was attached before, from its image manifest and its one layer, byte for byte.
+    pub fn read(bytes: Bytes, layer: Bytes) -> Result<Self, ManifestError> {
+        let problem =
+            |field: &str, problem: &str| ManifestError::Field { field: field.into(), problem: problem.into() };
+        let manifest = ArtifactManifest::parse(&bytes)?;
+        let config = Descriptor::of(EMPTY_CONFIG, EMPTY_CONFIG_BYTES);
+        if manifest.config.digest != config.digest {
+            return Err(problem("config", "is not the empty one"));
+        }
+        let [described] = &manifest.layers[..] else { return Err(problem("layers", "is not one layer")) };
+        if described.digest != Digest::of(&layer) {
+            return Err(problem("layers", "does not name these bytes"));
+        }
+        let Some(subject) = &manifest.subject else { return Err(problem("subject", "is missing")) };
+        Ok(Self {
+            descriptor: Descriptor::of(IMAGE_MANIFEST, &bytes),
+            subject: subject.digest,
+            blobs: [(described.clone(), layer), (config, Bytes::from_static(EMPTY_CONFIG_BYTES))],
+            manifest,
+            bytes,
+        })
+    }
+
+    /// Its one layer.
+    #[must_use]
+    pub fn layer(&self) -> (&Descriptor, &Bytes) {
+        (&self.blobs[0].0, &self.blobs[0].1)
     }
 
     /// Its image manifest's descriptor.

@@ -40,6 +40,9 @@ impl Progress {
             Event::Started(reference) => {
                 Some(format!("{:width$} start     {reference}", "", width = self.counter().len()))
             }
+            Event::Signing(reference) => {
+                Some(format!("{:width$} sign      {reference}", "", width = self.counter().len()))
+            }
             Event::Done(reference, Change::Publish) => Some(self.ended("published", reference)),
             Event::Done(reference, Change::Replace(_)) => Some(self.ended("replaced", reference)),
             Event::Done(reference, Change::Sign) => Some(self.ended("signed", reference)),

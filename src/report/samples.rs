@@ -12,7 +12,7 @@ use crate::finding::{Code, Exception, Finding};
 use crate::graph::{self, Builder, Demands, Origin, PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Lockfile, Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Repository};
-use crate::plan::diff::{Destination, Source};
+use crate::plan::diff::{Destination, Signature, Source};
 use crate::plan::{Change, Network, Plan, Row, Scope, State};
 use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
@@ -68,6 +68,8 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
         pin: Some(pin.clone()),
         destination_now: Destination::Absent,
         source_now: Source::Same,
+        signature_now: Signature::NotWanted,
+        signature_note: None,
         held: None,
         state: State::Unchanged,
         findings: Vec::new(),
@@ -299,6 +301,7 @@ impl Words<'_> {
                 name: name.to_owned(),
                 version: pin.version.clone(),
                 claims: signer.map(|_| self.claims()),
+                signed_by: None,
                 audited,
                 finding: finding
                     .map(|(code, message, next)| Finding::of(code, &reference, self.message(message), next)),

@@ -51,6 +51,30 @@ pub enum Signing {
 }
 
 impl Signing {
+    /// The files that it names and that are committed: all but the private key.
+    #[must_use]
+    pub fn files(&self) -> Vec<&RootPath> {
+        let mut files = Vec::new();
+        let service = match self {
+            Self::None => return files,
+            Self::Key(key) => {
+                files.push(&key.public_key);
+                files.extend(&key.accept);
+                &key.service
+            }
+            Self::Keyless(keyless) => {
+                files.extend(keyless.accept.iter().filter_map(|signer| match signer {
+                    PastSigner::PublicKey(file) => Some(file),
+                    PastSigner::Identity(_) => None,
+                }));
+                &keyless.service
+            }
+        };
+        files.extend(&service.trusted_root);
+        files.extend(&service.signing_config);
+        files
+    }
+
     /// The method's name in the settings file.
     #[must_use]
     pub fn method(&self) -> &'static str {
@@ -88,6 +112,26 @@ pub struct KeylessSigning {
     pub accept: Vec<PastSigner>,
     /// What both methods have.
     pub service: SigningService,
+}
+
+/// Which identity signs a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// That of mirrored charts.
+    Mirrors,
+    /// That of first-party charts.
+    Charts,
+}
+
+impl KeylessSigning {
+    /// The identity of this role.
+    #[must_use]
+    pub fn identity(&self, role: Role) -> &str {
+        match role {
+            Role::Mirrors => &self.mirrors,
+            Role::Charts => &self.charts,
+        }
+    }
 }
 
 /// A signer whose signatures still count under `method = "keyless"`.

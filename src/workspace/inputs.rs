@@ -14,6 +14,7 @@ impl Workspace {
             files.extend(tree.list(folder)?.into_iter().map(|entry| format!("{folder}/{}", entry.name)));
         }
         files.extend(self.keyrings.committed().map(keyring_file));
+        files.extend(self.signing_files.keys().cloned());
         for mirror in &self.mirrors {
             if let Some(KeyringSource::Path { path, .. }) = &mirror.trust.keyring {
                 files.insert(path.to_string());

@@ -12,6 +12,7 @@ mod schema;
 mod tree;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -49,6 +50,8 @@ pub struct Workspace {
     pub lockfile: Option<String>,
     /// All keyrings.
     pub keyrings: Keyrings,
+    /// The files that `[signing]` names, with the digests of their bytes.
+    pub signing_files: BTreeMap<String, Digest>,
 }
 
 impl Workspace {
@@ -66,9 +69,11 @@ impl Workspace {
         let rest = Rest::read(tree, &mut problems);
         checks::check(settings.as_ref(), &rest.mirrors, &rest.charts, rest.strays, &mut problems);
         let wrong = || Problem { location: None, code: "defect", message: "no settings".into(), help: String::new() };
+        let signing_files =
+            settings.as_ref().map(|settings| signing_files(tree, settings, Absent::Told, &mut problems));
         problems.into_result(())?;
         let settings = settings.ok_or_else(wrong)?;
-        Ok(rest.with(settings))
+        Ok(rest.with(settings, signing_files.unwrap_or_default()))
     }
 
     /// Reads the workspace that changes are compared with: `None` where there was none yet, and it may declare nothing.
@@ -81,8 +86,10 @@ impl Workspace {
         let settings = Settings::parse(&text, SETTINGS_FILE).map_err(|wrong| problems.extend(wrong)).ok();
         let rest = Rest::read(tree, &mut problems);
         checks::compare(settings.as_ref(), &rest.mirrors, &mut problems);
+        let signing_files =
+            settings.as_ref().map(|settings| signing_files(tree, settings, Absent::Empty, &mut problems));
         problems.into_result(())?;
-        Ok(settings.map(|settings| rest.with(settings)))
+        Ok(settings.map(|settings| rest.with(settings, signing_files.unwrap_or_default())))
     }
 
     /// The bytes of a keyring: one that a manifest names by path, or a committed one.
@@ -128,10 +135,41 @@ impl Rest {
         Self { mirrors, charts, lockfile, keyrings, strays: strays || broken }
     }
 
-    fn with(self, settings: Settings) -> Workspace {
+    fn with(self, settings: Settings, signing_files: BTreeMap<String, Digest>) -> Workspace {
         let Self { mirrors, charts, lockfile, keyrings, strays: _ } = self;
-        Workspace { settings, mirrors, charts, lockfile, keyrings }
+        Workspace { settings, mirrors, charts, lockfile, keyrings, signing_files }
     }
+}
+
+/// What a file that is not there means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Told,
+    Empty,
+}
+
+/// The digests of the files that `[signing]` names.
+fn signing_files(
+    tree: &Tree,
+    settings: &Settings,
+    absent: Absent,
+    problems: &mut Problems,
+) -> BTreeMap<String, Digest> {
+    let mut files = BTreeMap::new();
+    for file in settings.signing.files() {
+        match tree.read(file.as_str()) {
+            Ok(Some(bytes)) => drop(files.insert(file.to_string(), Digest::of(&bytes))),
+            Ok(None) if absent == Absent::Empty => {}
+            Ok(None) => problems.push(Problem {
+                location: Some(settings.signing_location.clone()),
+                code: "signing-file",
+                message: format!("`[signing]` names `{file}`, which is not there"),
+                help: "commit the file, or correct the path; it stands from the workspace's root".to_owned(),
+            }),
+            Err(error) => problems.push(unreadable(file.as_str(), &error)),
+        }
+    }
+    files
 }
 
 /// The workspace's root: the nearest folder, from `from` upwards, that has a `chartsync.toml`.

@@ -1,5 +1,7 @@
 //! From workspace and lockfile to the graph.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::diagnostic::Location;
 use crate::lock::Lockfile;
@@ -39,6 +41,7 @@ pub(super) fn workspace(settings: &str, mirrors: Vec<Mirror>) -> Workspace {
         charts: Vec::new(),
         lockfile: None,
         keyrings: Keyrings::default(),
+        signing_files: BTreeMap::new(),
     }
 }
 

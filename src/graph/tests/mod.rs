@@ -45,6 +45,7 @@ impl Sample {
             method: "keyless",
             issuer: Some("https://issuer.example".into()),
             identity: "https://forge.example/mirror.yaml@refs/heads/main".into(),
+            key: None,
         };
         Self { demands: Demands::new(true, &[]), accepted: Vec::new(), pin, identity: Some(identity) }
     }

@@ -18,6 +18,7 @@ pub fn audit(audits: &[Audit], depth: Depth) -> String {
         Depth::Whole => signers(&mut page, audits),
         Depth::Digest => quick(&mut page, audits),
     }
+    signed_by(&mut page, audits);
     page.gap();
     let (tone, text) = summary(audits);
     page.line(0, &[toned(tone, text)]);
@@ -42,6 +43,18 @@ fn signers(page: &mut Page, audits: &[Audit]) {
     }
 }
 
+/// Which identities or keys signed what is published, each once.
+fn signed_by(page: &mut Page, audits: &[Audit]) {
+    let mut signers = BTreeMap::<&str, usize>::new();
+    for by in audits.iter().filter_map(|audit| audit.signed_by.as_deref()) {
+        *signers.entry(by).or_default() += 1;
+    }
+    for (by, number) in signers {
+        let is = if number == 1 { "is" } else { "are" };
+        page.line(0, &[plain(format!("= {} {is} published with a signature of {by}", count(number, "chart")))]);
+    }
+}
+
 fn quick(page: &mut Page, audits: &[Audit]) {
     let number = holding(audits).count();
     if number > 0 {
@@ -58,6 +71,7 @@ fn summary(audits: &[Audit]) -> (Tone, String) {
         (Audited::Holds, if of(Audited::Holds) == 1 { "holds" } else { "hold" }),
         (Audited::Missing, "missing"),
         (Audited::Wrong, "wrong"),
+        (Audited::Unsigned, "unsigned"),
         (Audited::Unreadable, "unreadable"),
         (Audited::Unpinned, "unpinned"),
     ];

@@ -108,6 +108,9 @@ fn changed(page: &mut Page, row: &Row, change: Change) {
     page.field(4, FIELD, "digest", &pin.digest.to_string());
     page.field(4, FIELD, "size", &size(pin.archive_size));
     page.field(4, FIELD, "signer", &signer(&pin.signer, row.claims.as_deref()));
+    if let (Change::Sign, Some(note)) = (change, &row.signature_note) {
+        page.field(4, FIELD, "was", note);
+    }
     if change != Change::Sign {
         page.field(4, FIELD, "from", &row.source.to_string());
     }

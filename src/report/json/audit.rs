@@ -24,6 +24,8 @@ struct WireAudit {
     audited: &'static str,
     pin: Option<WirePin>,
     claims: Option<String>,
+    /// The identity, or the public key's file, whose signature holds.
+    signed_by: Option<String>,
     finding: Option<WireFinding>,
 }
 
@@ -36,6 +38,7 @@ impl From<&Audit> for WireAudit {
             audited: audit.audited.name(),
             pin: audit.pin.as_ref().map(Into::into),
             claims: audit.claims.clone(),
+            signed_by: audit.signed_by.clone(),
             finding: audit.finding.as_ref().map(Into::into),
         }
     }

@@ -159,6 +159,9 @@ pub(super) struct WireRow {
     /// What was seen of both sides, in stable words: a saved plan rests on it.
     destination_now: String,
     source_now: String,
+    signature_now: String,
+    /// What was found instead of our signature.
+    signature_note: Option<String>,
     pin: Option<WirePin>,
     claims: Option<String>,
     accepted: Vec<WireAccept>,
@@ -175,6 +178,8 @@ impl From<&Row> for WireRow {
             state: row.state.name(),
             destination_now: Seen::of(row).destination,
             source_now: Seen::of(row).source,
+            signature_now: Seen::of(row).signature,
+            signature_note: row.signature_note.clone(),
             held: row.held.as_ref().map(ToString::to_string),
             pin: row.pin.as_ref().map(Into::into),
             claims: row.claims.clone(),

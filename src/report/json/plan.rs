@@ -69,7 +69,8 @@ pub fn read_plan(text: &str) -> Result<Basis, String> {
         .map_err(|error| format!("it is no plan that this chartsync wrote: {error}"))?;
     let plan: Saved = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let seen = |chart: SavedChart| {
-        let seen = Seen { destination: chart.destination_now, source: chart.source_now };
+        let (destination, source, signature) = (chart.destination_now, chart.source_now, chart.signature_now);
+        let seen = Seen { destination, source, signature };
         (chart.reference, seen)
     };
     Ok(Basis {
@@ -95,4 +96,5 @@ struct SavedChart {
     reference: String,
     destination_now: String,
     source_now: String,
+    signature_now: String,
 }

@@ -1,0 +1,181 @@
+//! Whether one bundle is a signature of ours: format, statement, signature, certificate, signer, log and time.
+//!
+//! Owns what counts. Does the arithmetic with `sigstore-verify`, and with `sigstore` for signatures of keys; knows no registry.
+
+use serde_json::Value;
+use sigstore_verify::trust_root::TrustedRoot;
+use sigstore_verify::types::bundle::{MediaType, VerificationMaterialContent};
+use sigstore_verify::types::{Bundle, DsseEnvelope, Sha256Hash, SignatureContent};
+use sigstore_verify::{
+    CertificateError, Error, PublicKeyVerificationPolicy, TransparencyLogError, VerificationPolicy, Verifier,
+};
+
+use crate::oci::strict_json;
+use crate::signature::key::PublicKey;
+use crate::signature::statement::PAYLOAD_TYPE;
+use crate::signature::{Part, Place, Rejected};
+
+/// Whose keyless signatures count for one kind of chart; none where only keys count.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Signers {
+    pub(super) issuer: String,
+    /// Compared whole.
+    pub(super) identities: Vec<String>,
+}
+
+/// Whether a signature of a key counts without an entry in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unlogged {
+    Counts,
+    Refused,
+}
+
+/// A signature of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The identity, or the file of the public key.
+    pub signer: String,
+}
+
+/// What is trusted: keys and certificates of log, authority and time stamps, and the public keys of the settings.
+pub(super) struct Judge {
+    verifier: Verifier,
+    keys: Vec<PublicKey>,
+    unlogged: Unlogged,
+    /// Whether certificates must be logged themselves: an instance without such a log names none.
+    has_certificate_logs: bool,
+}
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Judge").finish_non_exhaustive()
+    }
+}
+
+impl Judge {
+    pub(super) fn new(trusted_root: &TrustedRoot, keys: Vec<PublicKey>, unlogged: Unlogged) -> Result<Self, Error> {
+        let has_certificate_logs = !trusted_root.ctlogs.is_empty();
+        Ok(Self { verifier: Verifier::new(trusted_root)?, keys, unlogged, has_certificate_logs })
+    }
+
+    /// Whether this bundle is a signature of one of these signers for exactly this place.
+    pub(super) fn judge(&self, bytes: &[u8], place: Place<'_>, signers: &Signers) -> Result<Verified, Rejected> {
+        let bundle = read(bytes)?;
+        let SignatureContent::DsseEnvelope(envelope) = &bundle.content else {
+            return Err(Rejected::new(Part::Bundle, "it signs bytes instead of a statement"));
+        };
+        if envelope.payload_type != PAYLOAD_TYPE {
+            return Err(Rejected::new(Part::Payload, format!("its type is `{}`", envelope.payload_type)));
+        }
+        let verified = match &bundle.verification_material.content {
+            VerificationMaterialContent::Certificate(_) => self.keyless(&bundle, place, signers),
+            VerificationMaterialContent::PublicKey(_) => self.by_key(&bundle, envelope, place),
+            _ => Err(Rejected::new(Part::Bundle, "it carries neither one certificate nor a public key's hint")),
+        }?;
+        // Last: until the signature holds, what the statement says is anybody's word.
+        place.check(envelope.payload.as_bytes())?;
+        Ok(verified)
+    }
+
+    fn keyless(&self, bundle: &Bundle, place: Place<'_>, signers: &Signers) -> Result<Verified, Rejected> {
+        let mut policy = VerificationPolicy::any_identity();
+        if !self.has_certificate_logs {
+            policy = policy.skip_sct();
+        }
+        let result = self.verifier.verify(digest(place), bundle, &policy).map_err(|error| rejected(&error))?;
+        let issuer = result.issuer().unwrap_or_default();
+        if issuer != signers.issuer || signers.identities.is_empty() {
+            return Err(Rejected::new(Part::Issuer, format!("`{issuer}` is not the one of the settings")));
+        }
+        let identity = result.identity().map(|identity| identity.as_str().to_owned()).unwrap_or_default();
+        if !signers.identities.contains(&identity) {
+            return Err(Rejected::new(Part::Identity, format!("`{identity}` is none of the settings'")));
+        }
+        Ok(Verified { signer: identity })
+    }
+
+    fn by_key(&self, bundle: &Bundle, envelope: &DsseEnvelope, place: Place<'_>) -> Result<Verified, Rejected> {
+        let signed = envelope.pae();
+        let signature = envelope.signature.sig.as_bytes();
+        let Some(key) = self.keys.iter().find(|key| key.verifies(&signed, signature)) else {
+            return Err(Rejected::new(Part::Signature, "no public key of the settings made it"));
+        };
+        let material = &bundle.verification_material;
+        let logged = !material.tlog_entries.is_empty();
+        if self.unlogged == Unlogged::Refused && !logged {
+            return Err(Rejected::new(Part::LogEntry, "there is none, and the settings name a log"));
+        }
+        // A bundle that a key made may carry no evidence of time at all: then there is nothing more to verify.
+        if logged || !material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
+            let mut policy = PublicKeyVerificationPolicy::new(key.der());
+            if self.unlogged == Unlogged::Counts {
+                policy = policy.skip_tlog_unsafe();
+            }
+            self.verifier.verify(digest(place), bundle, &policy).map_err(|error| rejected(&error))?;
+        }
+        Ok(Verified { signer: key.file.clone() })
+    }
+}
+
+fn digest(place: Place<'_>) -> Sha256Hash {
+    Sha256Hash::new(*place.digest.as_bytes())
+}
+
+/// Reads a bundle as cosign does, for whom one with a field that it does not know does not exist.
+fn read(bytes: &[u8]) -> Result<Bundle, Rejected> {
+    let value = strict_json(bytes).map_err(|error| Rejected::new(Part::Bundle, error))?;
+    let bundle: Bundle = serde_json::from_value(value.clone()).map_err(|error| Rejected::new(Part::Bundle, error))?;
+    if bundle.media_type != MediaType::Bundle0_3 {
+        return Err(Rejected::new(Part::Bundle, format!("`{}` is not version 0.3", bundle.media_type)));
+    }
+    let known = serde_json::to_value(&bundle).map_err(|error| Rejected::new(Part::Bundle, error))?;
+    match unknown(&value, &known, "") {
+        Some(path) => Err(Rejected::new(Part::Bundle, format!("cosign does not know its field `{path}`"))),
+        None => Ok(bundle),
+    }
+}
+
+/// The first field that was read and not understood: it is not written again.
+fn unknown(read: &Value, known: &Value, path: &str) -> Option<String> {
+    match (read, known) {
+        (Value::Object(read), Value::Object(known)) => read.iter().find_map(|(name, value)| {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            match known.get(name) {
+                Some(known) => unknown(value, known, &path),
+                // What is empty is left out when written.
+                None if is_empty(value) => None,
+                None => Some(path),
+            }
+        }),
+        (Value::Array(read), Value::Array(known)) => {
+            read.iter().zip(known).find_map(|(read, known)| unknown(read, known, path))
+        }
+        _ => None,
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || text == "0",
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// The part that a verification stumbled over.
+fn rejected(error: &Error) -> Rejected {
+    let part = match error {
+        Error::SignatureInvalid(_) => Part::Signature,
+        Error::ArtifactMismatch(_) => Part::Digest,
+        Error::Certificate(CertificateError::Expired { .. } | CertificateError::NotYetValid { .. }) => Part::TimeStamp,
+        Error::Certificate(_) => Part::Certificate,
+        Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) | Error::Timestamp(_) => Part::TimeStamp,
+        Error::TransparencyLog(_) => Part::LogEntry,
+        Error::IdentityMismatch { .. } => Part::Identity,
+        Error::IssuerMismatch { .. } => Part::Issuer,
+        _ => Part::Bundle,
+    };
+    Rejected::new(part, error)
+}

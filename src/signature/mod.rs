@@ -1,0 +1,304 @@
+//! Signatures of published charts: cosign's bundles, made, attached, found again and judged.
+//!
+//! Owns what counts as signed by us and the way from nothing to a signature that consumers find. Does not know why a chart is
+//! signed, nor when: the order of copy, sign and tag is `apply`'s.
+
+mod attachment;
+mod error;
+mod find;
+mod identity;
+mod judge;
+mod key;
+mod make;
+mod rejected;
+mod services;
+mod statement;
+mod trust;
+mod turns;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Mutex, OnceCell, Semaphore};
+
+use self::attachment::attachment;
+pub use self::error::{Service, SignatureError};
+use self::find::Finder;
+pub use self::find::{Look, Thoroughness};
+use self::identity::Token;
+pub use self::judge::Verified;
+use self::judge::{Judge, Signers};
+pub use self::key::PASSWORD_VARIABLE;
+use self::make::Hand;
+pub use self::rejected::{Part, Rejected};
+use self::services::Services;
+pub use self::statement::Place;
+use self::turns::Turns;
+use crate::artifact::Cleared;
+use crate::cache::Cache;
+use crate::key::{KeySink, Sink as _, StepKey};
+use crate::oci::{Descriptor, Digest, IMAGE_MANIFEST};
+use crate::registry::{Artifact, Registry};
+use crate::settings::{PastSigner, Role, Settings, Signing};
+
+/// For how many seconds a token must still hold when it is used.
+const TOKEN_LEFT: i64 = 60;
+
+/// How a chart came to have its signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// It had one.
+    Before,
+    /// One that was made before was put back.
+    PutBack,
+    /// It was made now.
+    Now,
+}
+
+/// Signing and looking for signatures, as one workspace's settings want it. One value for a run.
+#[derive(Debug)]
+pub struct Signatures {
+    root: PathBuf,
+    signing: Signing,
+    cache: Cache,
+    /// Unix seconds: the run's time, for what is written.
+    now: u64,
+    judge: OnceCell<Result<Arc<Judge>, SignatureError>>,
+    services: OnceCell<Result<Arc<Services>, SignatureError>>,
+    hand: Mutex<Option<Hand>>,
+    mirrors: Arc<Signers>,
+    charts: Arc<Signers>,
+    permits: Semaphore,
+    turns: Turns,
+}
+
+impl Signatures {
+    /// For one run. Reads nothing yet.
+    #[must_use]
+    pub fn new(root: &Path, settings: &Settings, cache: Cache, now: u64) -> Self {
+        let signing = settings.signing.clone();
+        let permits = match &signing {
+            Signing::None => 1,
+            Signing::Key(key) => key.service.concurrency.get(),
+            Signing::Keyless(keyless) => keyless.service.concurrency.get(),
+        };
+        Self {
+            root: root.to_owned(),
+            mirrors: Arc::new(signers(&signing, Role::Mirrors)),
+            charts: Arc::new(signers(&signing, Role::Charts)),
+            turns: Turns::new(cache.clone()),
+            signing,
+            cache,
+            now,
+            judge: OnceCell::new(),
+            services: OnceCell::new(),
+            hand: Mutex::new(None),
+            permits: Semaphore::new(permits),
+        }
+    }
+
+    /// Whether the settings want signatures at all.
+    #[must_use]
+    pub fn wanted(&self) -> bool {
+        self.signing != Signing::None
+    }
+
+    /// Whether this run can sign charts of these roles, before it writes anything: the identity, the key, the services.
+    pub async fn ready(&self, roles: &BTreeSet<Role>) -> Result<(), SignatureError> {
+        if let Signing::Keyless(keyless) = &self.signing {
+            if roles.len() > 1 && keyless.mirrors != keyless.charts {
+                let (mirrors, charts) = (keyless.mirrors.clone(), keyless.charts.clone());
+                return Err(SignatureError::TwoIdentities { mirrors, charts });
+            }
+        }
+        let Some(role) = roles.first() else { return Ok(()) };
+        if !self.wanted() {
+            return Ok(());
+        }
+        self.hand(*role).await?;
+        self.services().await?;
+        self.judge().await.map(drop)
+    }
+
+    /// Looks for our signature of what this registry holds at this place.
+    pub async fn look(&self, registry: &Registry, place: Place<'_>, role: Role) -> Look {
+        if !self.wanted() {
+            return Look::NotWanted;
+        }
+        let kept = self.kept(place).await;
+        self.look_with(registry, place, role, kept, Thoroughness::First).await
+    }
+
+    /// The same from the registry's own bytes alone, all candidates read.
+    pub async fn audit(&self, registry: &Registry, place: Place<'_>, role: Role) -> Look {
+        if !self.wanted() {
+            return Look::NotWanted;
+        }
+        self.look_with(registry, place, role, None, Thoroughness::All).await
+    }
+
+    /// Signs what was cleared, if it is not signed: looks first, attaches, and looks again as a consumer does.
+    ///
+    /// The image manifest must be at the destination, under its digest at least.
+    pub async fn sign(&self, registry: &Registry, cleared: &Cleared, role: Role) -> Result<Signed, SignatureError> {
+        let closed = |_| SignatureError::Defect("the count of signatures at once is closed".to_owned());
+        let _permit = self.permits.acquire().await.map_err(closed)?;
+        let reference = cleared.pin().reference();
+        let _turn = self.turns.take(&reference.repository).await;
+        let place = Place { reference: &reference, digest: &cleared.pin().digest };
+        let (artifact, signed) = match self.look(registry, place, role).await {
+            Look::NotWanted | Look::Present { .. } => return Ok(Signed::Before),
+            Look::Unknown(reason) => return Err(SignatureError::Unknown(reason)),
+            Look::Lost(artifact) => (*artifact, Signed::PutBack),
+            Look::Absent(_) => (self.make(registry, place, cleared, role).await?, Signed::Now),
+        };
+        registry.attach(&reference.repository, &artifact).await.map_err(SignatureError::Attach)?;
+        match self.look_with(registry, place, role, None, Thoroughness::First).await {
+            Look::Present { .. } => Ok(signed),
+            Look::Unknown(reason) => Err(SignatureError::Unknown(reason)),
+            Look::Absent(rejected) => Err(SignatureError::NotFound(told(&rejected))),
+            Look::Lost(_) | Look::NotWanted => {
+                Err(SignatureError::NotFound("only the fallback tag lists it, not the referrers API".to_owned()))
+            }
+        }
+    }
+}
+
+/// What was found instead, in words; at most three.
+#[must_use]
+pub fn told(rejected: &[(Digest, Rejected)]) -> String {
+    if rejected.is_empty() {
+        return "nothing is attached".to_owned();
+    }
+    let mut words: Vec<_> =
+        rejected.iter().take(3).map(|(digest, rejected)| format!("{}: {rejected}", digest.short())).collect();
+    if rejected.len() > 3 {
+        words.push(format!("and {} more", rejected.len() - 3));
+    }
+    words.join("; ")
+}
+
+fn signers(signing: &Signing, role: Role) -> Signers {
+    let Signing::Keyless(keyless) = signing else { return Signers::default() };
+    let past = keyless.accept.iter().filter_map(|signer| match signer {
+        PastSigner::Identity(identity) => Some(identity.as_str()),
+        PastSigner::PublicKey(_) => None,
+    });
+    let identities = std::iter::once(keyless.identity(role)).chain(past).map(str::to_owned);
+    Signers { issuer: keyless.issuer.clone(), identities: identities.collect() }
+}
+
+impl Signatures {
+    fn signers(&self, role: Role) -> &Arc<Signers> {
+        match role {
+            Role::Mirrors => &self.mirrors,
+            Role::Charts => &self.charts,
+        }
+    }
+
+    /// Makes a signature that holds, and keeps it before anyone sees it.
+    async fn make(
+        &self,
+        registry: &Registry,
+        place: Place<'_>,
+        cleared: &Cleared,
+        role: Role,
+    ) -> Result<Artifact, SignatureError> {
+        let hand = self.hand(role).await?;
+        let bundle = make::make(place, &hand, self.services().await?).await?;
+        let subject = Descriptor::of(IMAGE_MANIFEST, &cleared.fetched().image.bytes);
+        let artifact = attachment(bundle, subject, self.created());
+        let finder = Finder { registry, place, judge: self.judge().await?, signers: self.signers(role) };
+        finder.judged(artifact.bytes(), artifact.layer().1).await.map_err(SignatureError::Rejected)?;
+        self.keep(place, &artifact).await;
+        Ok(artifact)
+    }
+
+    async fn judge(&self) -> Result<&Arc<Judge>, SignatureError> {
+        let load = async || trust::judge(&self.root, &self.signing, &self.cache).await.map(Arc::new);
+        self.judge.get_or_init(load).await.as_ref().map_err(Clone::clone)
+    }
+
+    async fn services(&self) -> Result<&Arc<Services>, SignatureError> {
+        let load = async || trust::services(&self.root, &self.signing, &self.cache).await.map(Arc::new);
+        self.services.get_or_init(load).await.as_ref().map_err(Clone::clone)
+    }
+
+    /// What to sign with: a token that still holds for a while, or the key.
+    async fn hand(&self, role: Role) -> Result<Hand, SignatureError> {
+        let mut hand = self.hand.lock().await;
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let clock = i64::try_from(clock).unwrap_or(i64::MAX);
+        let stands = match &*hand {
+            Some(Hand::Token(token)) => token.lasts(clock, TOKEN_LEFT),
+            Some(Hand::Key(..)) => true,
+            None => false,
+        };
+        if let (true, Some(hand)) = (stands, &*hand) {
+            return Ok(hand.clone());
+        }
+        let new = match &self.signing {
+            Signing::None => return Err(SignatureError::Defect("nothing is to be signed".to_owned())),
+            Signing::Key(key) => {
+                let (private, public) = trust::key_pair(&self.root, key).await?;
+                Hand::Key(Arc::new(private), public)
+            }
+            Signing::Keyless(keyless) => {
+                let token = Token::fetch().await?;
+                token.check(&keyless.issuer, keyless.identity(role), clock)?;
+                Hand::Token(Arc::new(token))
+            }
+        };
+        Ok(hand.insert(new).clone())
+    }
+
+    async fn look_with(
+        &self,
+        registry: &Registry,
+        place: Place<'_>,
+        role: Role,
+        kept: Option<Artifact>,
+        thoroughness: Thoroughness,
+    ) -> Look {
+        let judge = match self.judge().await {
+            Ok(judge) => judge,
+            Err(error) => return Look::Unknown(error.to_string()),
+        };
+        let finder = Finder { registry, place, judge, signers: self.signers(role) };
+        let (look, found) = finder.look(kept, thoroughness).await;
+        if let Some(found) = found {
+            self.keep(place, &found).await;
+        }
+        look
+    }
+
+    /// The signature of ours that was made or seen for this place before.
+    async fn kept(&self, place: Place<'_>) -> Option<Artifact> {
+        let facts = self.cache.facts(kept_key(place)).await?;
+        let (image, bundle) = facts.split_once(' ')?;
+        let image = self.cache.blob(&image.parse().ok()?).await?;
+        let bundle = self.cache.blob(&bundle.parse().ok()?).await?;
+        Artifact::read(image, bundle).ok()
+    }
+
+    async fn keep(&self, place: Place<'_>, artifact: &Artifact) {
+        let (image, (layer, bundle)) = (artifact.descriptor().digest, artifact.layer());
+        self.cache.keep_blob(&image, artifact.bytes()).await;
+        self.cache.keep_blob(&layer.digest, bundle).await;
+        self.cache.keep_facts(kept_key(place), format!("{image} {}", layer.digest)).await;
+    }
+
+    fn created(&self) -> String {
+        let seconds = i64::try_from(self.now).unwrap_or_default();
+        jiff::Timestamp::from_second(seconds).unwrap_or_default().to_string()
+    }
+}
+
+fn kept_key(place: Place<'_>) -> StepKey {
+    let mut key = KeySink::new("kept-signature");
+    key.input("reference", &place.reference.to_string());
+    key.input("digest", &place.digest.to_string());
+    key.finish()
+}

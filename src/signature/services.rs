@@ -1,0 +1,254 @@
+//! The services of a Sigstore instance: certificate authority, log, time stamps; each asked a few times, each named when it fails.
+//!
+//! Owns the order (time stamp before log, so that a signature is logged only when everything else is there) and what is tried
+//! again. The requests are `sigstore-sign`'s.
+
+use std::time::Duration;
+
+use sigstore_sign::SigningServices;
+use sigstore_sign::crypto::KeyPair;
+use sigstore_sign::fulcio::FulcioClient;
+use sigstore_sign::oidc::IdentityToken;
+use sigstore_sign::rekor::{
+    DsseEntry, Error as RekorError, HashedRekordV2, LogEntry, RekorApiVersion, RekorClient, RekorV2Client,
+    RekorV2KeyDetails,
+};
+use sigstore_sign::reqwest;
+use sigstore_sign::trust_root::SigningConfig;
+use sigstore_sign::tsa::TimestampClient;
+use sigstore_sign::types::{
+    DerCertificate, DerPublicKey, DsseEnvelope, EntryUuid, KindVersion, Sha256Hash, TimestampToken,
+    TransparencyLogEntry,
+};
+
+use crate::oci::Digest;
+use crate::settings::is_loopback;
+use crate::signature::error::{Service, SignatureError};
+
+/// How long one answer may take. A log of the second kind answers when its next checkpoint is out.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a service is asked.
+const TRIES: u32 = 3;
+
+/// Who made a signature, as a log wants to know it.
+#[derive(Debug, Clone)]
+pub(super) enum Maker {
+    Certificate(DerCertificate),
+    Key(DerPublicKey),
+}
+
+/// The services that a signing configuration names.
+#[derive(Debug)]
+pub(super) struct Services {
+    authority: Option<FulcioClient>,
+    log: Option<Log>,
+    time_stamps: Option<TimestampClient>,
+}
+
+#[derive(Debug)]
+enum Log {
+    V1(RekorClient),
+    V2(RekorV2Client),
+}
+
+impl Services {
+    /// None at all: a key may sign without them.
+    pub(super) fn none() -> Self {
+        Self { authority: None, log: None, time_stamps: None }
+    }
+
+    /// The services that this configuration selects for now.
+    pub(super) fn of(config: &SigningConfig, patience: Duration) -> Result<Self, String> {
+        let chosen = chosen(config)?;
+        let client = reqwest::Client::builder()
+            .timeout(patience)
+            .connect_timeout(patience.min(Duration::from_secs(10)))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("chartsync/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| error.to_string())?;
+        let log = match chosen.rekor_api_version() {
+            RekorApiVersion::V2 => Log::V2(
+                RekorV2Client::builder(chosen.rekor_url())
+                    .with_http_client(client.clone())
+                    .build()
+                    .map_err(|error| error.to_string())?,
+            ),
+            _ => Log::V1(
+                RekorClient::builder(chosen.rekor_url())
+                    .with_http_client(client.clone())
+                    .build()
+                    .map_err(|error| error.to_string())?,
+            ),
+        };
+        let authority = FulcioClient::builder(chosen.fulcio_url()).with_http_client(client.clone()).build();
+        let time_stamps = chosen.tsa_url().map(|url| TimestampClient::builder(url).with_http_client(client).build());
+        Ok(Self {
+            authority: Some(authority.map_err(|error| error.to_string())?),
+            log: Some(log),
+            time_stamps: time_stamps.transpose().map_err(|error| error.to_string())?,
+        })
+    }
+
+    /// A certificate for this key and token.
+    pub(super) async fn certify(&self, token: &IdentityToken, key: &KeyPair) -> Result<DerCertificate, SignatureError> {
+        use sigstore_sign::fulcio::Error;
+        let Some(authority) = &self.authority else {
+            return Err(SignatureError::Defect("no certificate authority".to_owned()));
+        };
+        let ask = async || {
+            let asked = authority.create_signing_certificate(token, key).await;
+            asked.map(|chain| chain.leaf_certificate().clone()).map_err(|error| match error {
+                Error::Http(detail) => Failure::Passing(detail),
+                Error::Status { status, message } => Failure::of_status(status, message),
+                other => Failure::Lasting(other.to_string()),
+            })
+        };
+        tried(Service::Authority, ask).await
+    }
+
+    /// Time stamp and log entry of a signature, as far as there are services for them.
+    pub(super) async fn witness(
+        &self,
+        envelope: &DsseEnvelope,
+        maker: &Maker,
+    ) -> Result<(Option<TimestampToken>, Option<TransparencyLogEntry>), SignatureError> {
+        use sigstore_sign::tsa::Error;
+        let mut stamp = None;
+        if let Some(time_stamps) = &self.time_stamps {
+            let ask = async || {
+                time_stamps.timestamp_signature(&envelope.signature.sig).await.map_err(|error| match error {
+                    Error::Http(detail) => Failure::Passing(detail),
+                    other => Failure::Lasting(other.to_string()),
+                })
+            };
+            stamp = Some(tried(Service::TimeStamps, ask).await?);
+        }
+        let entry = match &self.log {
+            Some(log) => Some(tried(Service::Log, async || log.enter(envelope, maker).await.map_err(failure)).await?),
+            None => None,
+        };
+        Ok((stamp, entry))
+    }
+}
+
+impl Log {
+    async fn enter(&self, envelope: &DsseEnvelope, maker: &Maker) -> Result<TransparencyLogEntry, RekorError> {
+        match self {
+            Self::V1(client) => {
+                let entry = match client.create_dsse_entry(dsse_entry(envelope, maker)?).await {
+                    // The answer to an earlier try was lost: the entry is there, once.
+                    Err(RekorError::Status { status: 409, message }) => logged_before(client, message).await?,
+                    other => other?,
+                };
+                let converted = entry.to_bundle_entry(KindVersion::DsseV001);
+                converted.map_err(|error| RekorError::InvalidResponse(error.to_string()))
+            }
+            Self::V2(client) => {
+                let details = RekorV2KeyDetails::PkixEcdsaP256Sha256;
+                let (hash, signature) = (hash_of(envelope), &envelope.signature.sig);
+                client
+                    .create_entry(match maker {
+                        Maker::Certificate(certificate) => {
+                            HashedRekordV2::new_with_certificate(&hash, signature, certificate, details)
+                        }
+                        Maker::Key(key) => HashedRekordV2::new_with_public_key(&hash, signature, key, details),
+                    })
+                    .await
+            }
+        }
+    }
+}
+
+fn hash_of(envelope: &DsseEnvelope) -> Sha256Hash {
+    Sha256Hash::new(*Digest::of(&envelope.pae()).as_bytes())
+}
+
+/// The entry that a log of the first kind is asked for. `sigstore-sign` writes it for certificates only.
+fn dsse_entry(envelope: &DsseEnvelope, maker: &Maker) -> Result<DsseEntry, RekorError> {
+    use base64::Engine as _;
+    let verifier = match maker {
+        Maker::Certificate(certificate) => return DsseEntry::new(envelope, certificate),
+        Maker::Key(key) => base64::engine::general_purpose::STANDARD.encode(key.to_pem()),
+    };
+    let content = serde_json::json!({ "envelope": serde_json::to_string(envelope)?, "verifiers": [verifier] });
+    let entry = serde_json::json!({ "apiVersion": "0.0.1", "kind": "dsse", "spec": { "proposedContent": content } });
+    Ok(serde_json::from_value(entry)?)
+}
+
+/// The entry that a log says it has: it names it by 64 hex digits, with the tree's 16 before them or without.
+async fn logged_before(client: &RekorClient, message: String) -> Result<LogEntry, RekorError> {
+    let is_name = |word: &&str| matches!(word.len(), 64 | 80);
+    let Some(name) = message.split(|char: char| !char.is_ascii_hexdigit()).find(is_name) else {
+        return Err(RekorError::Status { status: 409, message });
+    };
+    client.get_entry_by_uuid(&EntryUuid::new(name)).await
+}
+
+/// The services for one signature. Those of a private instance may go without time stamps.
+fn chosen(config: &SigningConfig) -> Result<SigningServices, String> {
+    let chosen = if config.tsa_urls.is_empty() {
+        let none = |what| format!("it names no {what} that is valid now");
+        let authority = config.fulcio_url().ok_or_else(|| none("certificate authority"))?;
+        let log = config.rekor_url(None).ok_or_else(|| none("transparency log"))?;
+        let version = RekorApiVersion::from_major(log.major_api_version)
+            .ok_or_else(|| format!("its log has version {}", log.major_api_version))?;
+        SigningServices::new(&authority.url, &log.url).with_rekor(&log.url, version)
+    } else {
+        SigningServices::from_signing_config(config).map_err(|error| error.to_string())?
+    };
+    chosen.validate().map_err(|error| error.to_string())?;
+    let urls = [Some(chosen.fulcio_url()), Some(chosen.rekor_url()), chosen.tsa_url()];
+    for url in urls.into_iter().flatten() {
+        let parsed = url::Url::parse(url).map_err(|error| format!("`{url}`: {error}"))?;
+        let plain = parsed.scheme() == "http" && parsed.host_str().is_some_and(is_loopback);
+        if parsed.scheme() != "https" && !plain {
+            return Err(format!("`{url}` is not https: a token sent there could be read on the way"));
+        }
+    }
+    Ok(chosen)
+}
+
+/// Why a service gave no answer that can be used.
+#[derive(Debug)]
+enum Failure {
+    /// It may answer later.
+    Passing(String),
+    /// It will say the same again.
+    Lasting(String),
+}
+
+impl Failure {
+    fn of_status(status: u16, message: String) -> Self {
+        let detail = format!("HTTP {status}: {}", message.chars().take(300).collect::<String>());
+        if status == 429 || status >= 500 { Self::Passing(detail) } else { Self::Lasting(detail) }
+    }
+}
+
+fn failure(error: RekorError) -> Failure {
+    match error {
+        RekorError::Http(detail) => Failure::Passing(detail),
+        RekorError::Status { status, message } => Failure::of_status(status, message),
+        other => Failure::Lasting(other.to_string()),
+    }
+}
+
+/// Asks a service until it answers, at most a few times.
+async fn tried<T>(service: Service, ask: impl AsyncFn() -> Result<T, Failure>) -> Result<T, SignatureError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(Failure::Lasting(detail)) => return Err(SignatureError::Refused { service, detail }),
+            Err(Failure::Passing(detail)) if tries >= TRIES => {
+                let detail = format!("{detail} ({tries} tries)");
+                return Err(SignatureError::Unreachable { service, detail });
+            }
+            Err(Failure::Passing(_)) => {
+                let pause = fastrand::u64(500..1000) << tries;
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+        }
+    }
+}
