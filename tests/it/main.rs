@@ -34,6 +34,7 @@ mod rig;
 mod saved;
 mod sides;
 mod signers;
+mod signing;
 mod sigstore_bed;
 mod trust;
 mod urls;

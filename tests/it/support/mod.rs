@@ -8,6 +8,7 @@ pub(crate) mod images;
 pub(crate) mod pgp;
 pub(crate) mod process;
 pub(crate) mod registry;
+pub(crate) mod signed;
 pub(crate) mod sigstore;
 pub(crate) mod tls;
 pub(crate) mod token;

@@ -1,5 +1,6 @@
 //! A workspace in a folder of its own, and the built program run in it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,17 +15,22 @@ use super::process::{Ran, hermetic, run};
 pub(crate) struct Workspace {
     dir: TempDir,
     settings: String,
-    environment: Vec<(String, PathBuf)>,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Workspace {
     /// Publishes below this repository, signs nothing.
     pub(crate) fn new(publish: &str) -> Self {
+        Self::signing(publish, "method = \"none\"\n")
+    }
+
+    /// Publishes below this repository, signs as this body of `[signing]` says.
+    pub(crate) fn signing(publish: &str, signing: &str) -> Self {
         let dir = TempDir::new().unwrap();
         for folder in ["home", "root/mirrors"] {
             fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
-        let settings = format!("[publish]\nrepository = \"{publish}\"\n\n[signing]\nmethod = \"none\"\n");
+        let settings = format!("[publish]\nrepository = \"{publish}\"\n\n[signing]\n{signing}");
         let workspace = Self { dir, settings: String::new(), environment: Vec::new() };
         workspace.with_settings(&settings)
     }
@@ -113,7 +119,12 @@ impl Workspace {
 
     /// From now on commands run with this variable.
     pub(crate) fn set(&mut self, name: &str, value: &Path) {
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.environment.push((name.to_owned(), value.into()));
+    }
+
+    /// From now on commands run with these variables.
+    pub(crate) fn set_all(&mut self, variables: &[(String, String)]) {
+        self.environment.extend(variables.iter().map(|(name, value)| (name.clone(), value.into())));
     }
 
     /// A command of the program, from the root, with nothing of this machine's around it.

@@ -1,0 +1,110 @@
+//! A workspace whose charts are signed with the local Sigstore, or with a key pair of cosign's.
+
+use std::fs;
+use std::path::Path;
+
+use super::charts::Desk;
+use super::process::{Ran, hermetic, run};
+use super::registry::{Kind, Registry};
+use super::sigstore::{COSIGNS, Claims, Fronted, RekorVersion, Sigstore};
+use super::tools::Tool;
+use super::workspace::{Workspace, unsigned};
+
+/// The password of the key pairs of these tests.
+pub(crate) const KEY_PASSWORD: &str = "throw-away";
+
+/// One registry with an upstream chart, and a workspace that mirrors and signs it.
+pub(crate) struct Signed {
+    pub(crate) registry: Registry,
+    pub(crate) desk: Desk,
+    pub(crate) workspace: Workspace,
+    pub(crate) sigstore: &'static Sigstore,
+    pub(crate) fronted: Fronted,
+    pub(crate) version: RekorVersion,
+}
+
+/// The body of `[signing]` for keyless signatures of this instance.
+pub(crate) fn keyless(sigstore: &Sigstore) -> String {
+    let mirrors = Claims::default().identity();
+    let charts = mirrors.replace("mirror.yaml", "publish.yaml");
+    format!(
+        "method = \"keyless\"\nissuer = \"{}\"\nmirrors = \"{mirrors}\"\ncharts = \"{charts}\"\n\
+         trusted-root = \"sigstore/trusted_root.json\"\nsigning-config = \"sigstore/signing_config.json\"\n",
+        sigstore.issuer()
+    )
+}
+
+impl Signed {
+    /// Locked, nothing published yet: `web` in these versions.
+    pub(crate) fn new(sigstore: &'static Sigstore, kind: Kind, version: RekorVersion, versions: &[&str]) -> Self {
+        let (registry, desk) = (Registry::start(kind), Desk::new());
+        for version in versions {
+            desk.publish(Tool::Helm4, &registry.repository("upstream"), "web", version, None);
+        }
+        let fronted = Fronted::new(sigstore, version);
+        let workspace = Workspace::signing(&registry.repository("charts"), &keyless(sigstore));
+        let mut workspace = workspace.plain_http(&registry.host());
+        workspace.write("sigstore/trusted_root.json", fs::read(sigstore.trusted_root()).unwrap());
+        workspace.write("sigstore/signing_config.json", fs::read(fronted.signing_config()).unwrap());
+        let (source, destination) = (registry.repository("upstream/web"), registry.repository("charts/web"));
+        workspace.mirror("web", &source, &destination, versions, &unsigned());
+        workspace.set_all(&fronted.github_env(&Claims::default()));
+        let signed = Self { registry, desk, workspace, sigstore, fronted, version };
+        signed.workspace.run("lock").ok();
+        signed.registry.front().take();
+        signed
+    }
+
+    /// Where the chart is published.
+    pub(crate) fn repository(&self) -> String {
+        self.registry.repository("charts/web")
+    }
+
+    /// A published version by digest.
+    pub(crate) fn by_digest(&self, version: &str) -> String {
+        let repository = self.repository();
+        format!("{repository}@{}", self.desk.digest(&format!("{repository}:{version}")))
+    }
+
+    /// The tag that lists what is attached to a version, where the registry does not.
+    pub(crate) fn fallback(&self, version: &str) -> String {
+        let reference = self.by_digest(version);
+        let (repository, digest) = reference.split_once('@').unwrap();
+        format!("{repository}:{}", digest.replace(':', "-"))
+    }
+
+    /// `cosign verify` of a version's name, as the README has it.
+    #[track_caller]
+    pub(crate) fn verify(&self, cosign: Tool, version: &str, tag: &str) -> Ran {
+        let reference = format!("{}:{version}", self.repository());
+        let (repository, tag) = (format!("repository={}", self.repository()), format!("tag={tag}"));
+        let place = ["-a", repository.as_str(), "-a", tag.as_str()];
+        self.sigstore.cosign_verify(cosign, self.version, &Claims::default().identity(), &reference, &place)
+    }
+
+    /// Both cosigns accept what is published.
+    #[track_caller]
+    pub(crate) fn consumers_accept(&self, version: &str) {
+        for cosign in COSIGNS {
+            self.verify(cosign, version, version).ok();
+        }
+        self.verify(Tool::Cosign3, version, "9.9.9").refused();
+    }
+
+    /// `cosign sign` by the identity of the settings, with the place of this version.
+    #[track_caller]
+    pub(crate) fn cosign_signs(&self, claims: &Claims, version: &str, tag: &str) {
+        let (repository, tag) = (format!("repository={}", self.repository()), format!("tag={tag}"));
+        let place = ["-a", repository.as_str(), "-a", tag.as_str()];
+        self.sigstore.cosign_sign(self.version, claims, &self.by_digest(version), &place).ok();
+    }
+}
+
+/// `cosign generate-key-pair` into this folder: `cosign.key` and `cosign.pub`.
+#[track_caller]
+pub(crate) fn key_pair(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    let mut command = hermetic(Tool::Cosign3.path(), folder);
+    command.current_dir(folder).env("COSIGN_PASSWORD", KEY_PASSWORD).arg("generate-key-pair");
+    run(&mut command).ok();
+}
