@@ -12,6 +12,7 @@ live in a mount namespace of its own, and everything that it makes goes again, a
 import fcntl
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -61,15 +62,12 @@ def reboot(cluster, dev):
     disk.write()
 
     # Behind the back of a running pod.
-    node.kernel.detach(disk.minor)
-    until("it is attached again", lambda: node.kernel.holders(disk.real) == [disk.minor])
+    node.kernel.snatch(disk.minor)
+    until("it is attached again", lambda: pod.log().count(f"attached {disk.file}") == 2)
     until_ready(pod)
+    disk.attached()
     disk.holds()
-    pod.stop()
-    log = pod.log()
-    expect("times attached", log.count(f"attached {disk.file}"), 2)
-    show(log)
-    pod.remove()
+    stopped(pod)
 
     # While no pod runs: what a reboot leaves is the file, and on a bare /dev not even the node.
     node.kernel.detach(disk.minor)
@@ -201,7 +199,7 @@ def two_devices_and_one_is_taken(cluster, dev):
     two.attached()
     expect("loop devices of the stranger's file", node.kernel.holders(stranger), [one.minor])
     expect("a file for a device that is somebody else's", one.real.exists(), False)
-    node.kernel.detach(one.minor)
+    node.kernel.snatch(one.minor)
     until_ready(pod)
     one.attached()
     two.attached()
@@ -301,20 +299,22 @@ def strange_nodes(cluster):
     pod = node.start(values(disk))
     refuses(pod, f"{disk.path}: exists and is not a block device")
     expect("the file in its way", in_dev.read_text(), "not a device")
-    in_dev.unlink()
-    os.mknod(in_dev, 0o600 | 0o060000, os.makedev(7, node.kernel.free_minor()))
+    # From here on the pod looks at any moment: something is always in its way.
+    wrong = node.dev / "wrong"
+    os.mknod(wrong, 0o600 | stat.S_IFBLK, os.makedev(7, node.kernel.free_minor()))
+    wrong.replace(in_dev)
     until("it sees the wrong device", lambda: f"is not loop device {disk.minor}" in pod.log())
-    in_dev.unlink()
     disk.real.mkdir()
+    in_dev.unlink()
     until("it sees the folder", lambda: f"{disk.file} exists and is not a regular file" in pod.log())
-    disk.real.rmdir()
-    disk.real.symlink_to("/etc/passwd")
-    until("the pod is not ready", lambda: not pod.ready())
-    disk.real.unlink()
     (node.dev / "loop-control").unlink()
+    disk.real.rmdir()
     until("it misses the module", lambda: "load the loop module" in pod.log())
-    loop_control = os.stat("/dev/loop-control")
-    os.mknod(node.dev / "loop-control", 0o020600, loop_control.st_rdev)
+    disk.real.symlink_to("/etc/passwd")
+    os.mknod(node.dev / "loop-control", 0o600 | stat.S_IFCHR, os.stat("/dev/loop-control").st_rdev)
+    until("it sees the link", lambda: pod.log().count("is not a regular file") == 2)
+    expect("the node, with a link for a file", in_dev.exists(), False)
+    disk.real.unlink()
     # And heals when all is well.
     until_ready(pod)
     disk.attached()

@@ -127,8 +127,13 @@ class Kernel:
             run("losetup", *options, self.node(minor), file)
 
     def detach(self, minor):
-        run("losetup", "-d", self.node(minor))
+        """Detaches while nobody looks after the device."""
+        self.snatch(minor)
         until(f"loop{minor} is detached", lambda: minor not in self.attachments())
+
+    def snatch(self, minor):
+        """Detaches behind the back of a pod, which may attach again before anybody sees it."""
+        run("losetup", "-d", self.node(minor))
 
     def give_back(self):
         for minor in self.minors:
