@@ -1,4 +1,4 @@
-//! What a Helm chart is: its version, its archive, its metadata.
+//! What a Helm chart is: its version, its archive, its metadata; how a folder becomes one, and when two are the same.
 //!
 //! Owns Helm's rules for them. Pure: bytes in, values out. Knows no registry, no signature and no workspace.
 

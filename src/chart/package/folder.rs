@@ -17,6 +17,9 @@ const PATH_LIMIT: usize = 4096;
 /// The most links that one path may lead through, as in Linux.
 const HOP_LIMIT: usize = 40;
 
+/// The most bytes of all paths' beginnings together: some 300,000 files of 200 bytes in 10 folders each.
+const WORK_LIMIT: usize = 600 << 20;
+
 /// A chart's folder as its walker found it, nothing followed and nothing left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Folder {
@@ -49,7 +52,7 @@ impl Folder {
     pub(super) fn pick(self) -> Result<BTreeMap<String, Vec<u8>>, PackageError> {
         let tree = Tree::of(self)?;
         let ignore = tree.ignore()?;
-        Walk { tree: &tree, ignore, visits: 0, total: 0, files: BTreeMap::new() }.run()
+        Walk { tree: &tree, ignore, linked: 0, total: 0, files: BTreeMap::new() }.run()
     }
 }
 
@@ -70,6 +73,7 @@ enum Target {
 impl Tree {
     fn of(folder: Folder) -> Result<Self, PackageError> {
         let mut tree = Self { entries: BTreeMap::new(), folders: BTreeMap::from([(String::new(), BTreeSet::new())]) };
+        let mut work = 0;
         for Entry { path, kind } in folder.entries {
             let refuse = |why| Err(PackageError::Path { path: quoted(&path), why });
             if path.len() > PATH_LIMIT {
@@ -77,6 +81,10 @@ impl Tree {
             }
             if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
                 return refuse("is not a path below the chart's folder");
+            }
+            work += path.len() * path.matches('/').count();
+            if work > WORK_LIMIT {
+                return refuse("is one too many: the folder is deeper and wider than any chart");
             }
             let mut parent = "";
             for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
@@ -163,7 +171,8 @@ impl Tree {
 struct Walk<'a> {
     tree: &'a Tree,
     ignore: Ignore,
-    visits: usize,
+    /// How many entries were seen behind links.
+    linked: usize,
     total: u64,
     files: BTreeMap<String, Vec<u8>>,
 }
@@ -204,8 +213,10 @@ impl Walk<'_> {
     fn enter(&mut self, visit: &Visit, name: &str, ahead: &mut Vec<Visit>) -> Result<(), PackageError> {
         let (shown, real) = (join(&visit.shown, name), join(&visit.real, name));
         // Links let a small folder show a huge tree.
-        self.visits += 1;
-        if self.visits > ENTRY_LIMIT {
+        if visit.via.len() > 1 {
+            self.linked += 1;
+        }
+        if self.linked > ENTRY_LIMIT {
             return Err(archive(ArchiveError::TooManyEntries));
         }
         if shown.len() > PATH_LIMIT {

@@ -176,6 +176,8 @@ fn paths_are_an_archives() {
     refused(vec![file("a", "1"), file("a", "1")], "`a` stands there twice");
     refused(vec![file(&"a/".repeat(2048), "")], "is not a path below");
     refused(vec![file(&"a".repeat(4097), "")], "is longer than 4096 bytes");
+    let wide = (0..400).map(|index| file(&format!("{}{index}", "a/".repeat(2040)), "")).collect();
+    refused(wide, "is one too many");
     let deep = format!("{}b", "a/".repeat(2000));
     assert_eq!(packed(vec![file(&deep, "1")]), format!("{deep}=1"));
     for path in
@@ -203,7 +205,13 @@ fn what_helm_cannot_load_is_refused() {
         "`charts/b`: `values.schema.json` is not JSON",
     );
     let many = (0..21).map(|index| tgz_file(&format!("{index}"), vec![0; 5 << 20])).collect();
-    refused(many, "100 MiB");
+    // Links make much of little: told before it is all in memory.
+    let mut links: Vec<_> = (0..21).map(|index| link(&format!("l{index}"), "full")).collect();
+    links.push(tgz_file("full", vec![0; 5 << 20]));
+    for entries in [many, links] {
+        let error = Source::read(chart(entries)).unwrap_err();
+        assert_eq!(error, PackageError::Chart(ArchiveError::TooLarge.into()));
+    }
 }
 
 #[test]
