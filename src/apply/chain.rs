@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::apply::{Event, Means};
+use crate::apply::{Done, Event, Means};
 use crate::artifact::{Cleared, publish};
 use crate::finding::{Code, Finding};
 use crate::graph::StepGraph;
@@ -22,7 +22,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Published {
     /// The write.
-    pub change: Change,
+    pub done: Done,
     /// Whose signature was accepted.
     pub verdict: Option<Verdict>,
 }
@@ -46,7 +46,7 @@ pub async fn run(
     let from = plan_clearing::origin(*change, pin);
     let cleared = clearing.clear(mirror, pin, from).await.map_err(|error| plan_clearing::finding(pin, from, &error))?;
     let destination = clearing.registries.at(&row.reference.repository).for_push();
-    let published = Published { change: *change, verdict: cleared.verdict().cloned() };
+    let published = |signed| Published { done: Done { change: *change, signed }, verdict: cleared.verdict().cloned() };
     let sign = async || {
         tell(Event::Signing(&row.reference));
         signatures.sign(&destination, &cleared, unit.role()).await.map_err(|error| {
@@ -54,13 +54,14 @@ pub async fn run(
         })
     };
     if *change == Change::Sign {
-        return sign().await.map(|_| published);
+        return sign().await.map(|signed| published(Some(signed)));
     }
     publish::upload(&destination, &cleared).await.map_err(|error| not_published(row, &error))?;
+    let mut signed = None;
     if signatures.wanted() {
         // Under its digest first: a name never points at an unsigned chart.
         publish::copy(&destination, &cleared).await.map_err(|error| not_published(row, &error))?;
-        sign().await?;
+        signed = Some(sign().await?);
     }
     let mut name = Name { destination: &destination, cleared: &cleared, row, seen: seen(observed), at: observed.at };
     name.write(fresh).await?;
@@ -68,7 +69,7 @@ pub async fn run(
         let next = "run `chartsync plan` to see what is there now";
         Finding::of(Code::Error, &row.reference, error.to_string(), next)
     })?;
-    Ok(published)
+    Ok(published(signed))
 }
 
 fn signing_code(error: &SignatureError) -> Code {

@@ -22,7 +22,7 @@ use crate::oci::{Digest, Reference};
 use crate::plan::saved::Basis;
 use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
 use crate::settings::Role;
-use crate::signature::Signatures;
+use crate::signature::{Signatures, Signed};
 
 /// How many charts are worked on together: enough to keep every host busy, few enough that each is soon done.
 const AT_ONCE: usize = 64;
@@ -77,13 +77,22 @@ pub enum Event<'a> {
     NotDone(&'a Reference),
 }
 
+/// What was done about one chart.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The write.
+    pub change: Change,
+    /// The signature that it has now, where the settings want one.
+    pub signed: Option<Signed>,
+}
+
 /// What a run did.
 #[derive(Debug)]
 pub struct Outcome {
     /// The plan, with what went wrong added to its rows.
     pub plan: Plan,
     /// What was written and confirmed.
-    pub done: BTreeMap<UnitId, Change>,
+    pub done: BTreeMap<UnitId, Done>,
     /// What an interrupt left undone.
     pub interrupted: BTreeSet<UnitId>,
 }
@@ -223,10 +232,10 @@ async fn run_chains(
         let Some((id, result)) = ended else { break };
         let row = &mut outcome.plan.rows[index[&id]];
         match result {
-            Ok(chain::Published { change, verdict }) => {
-                tell(Event::Done(&row.reference, change));
+            Ok(chain::Published { done, verdict }) => {
+                tell(Event::Done(&row.reference, done.change));
                 row.verified(verdict.as_ref());
-                outcome.done.insert(id, change);
+                outcome.done.insert(id, done);
                 schedule.done(id);
             }
             Err(finding) => {

@@ -7,13 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::artifact::Clearing;
 use crate::cache::Cache;
 use crate::cli::{Common, OnlyArg};
-use crate::diagnostic::Problems;
+use crate::diagnostic::{Problem, Problems};
 use crate::graph::{self, Selection, StepGraph, UnitId};
 use crate::lock::Lockfile;
 use crate::oci::Digest;
 use crate::plan::Scope;
 use crate::registry::Registries;
-use crate::signature::Signatures;
+use crate::signature::{self, SignatureError, Signatures};
 use crate::workspace::{LOCK_FILE, Tree, Workspace, find_root};
 
 /// Why a command could not begin.
@@ -68,6 +68,18 @@ impl Session {
         let root = root(common)?;
         let (workspace, lockfile) = read(&Tree::folder(&root), conflicts)
             .map_err(|problems| Stop::Problems { root: Some(root.clone()), problems })?;
+        let wrong = signature::wrong_files(&root, &workspace.settings.signing);
+        if !wrong.is_empty() {
+            let problem = |error: &SignatureError| Problem {
+                location: Some(workspace.settings.signing_location.clone()),
+                code: "signing-file",
+                message: error.to_string(),
+                help: error.next().to_owned(),
+            };
+            let mut problems = Problems::default();
+            wrong.iter().for_each(|error| problems.push(problem(error)));
+            return Err(Stop::Problems { root: Some(root), problems });
+        }
         let graph = graph::compile(&workspace, &lockfile);
         graph.order().map_err(Stop::message)?;
         let selection = Selection { charts: common.charts.clone(), only: common.only.map(Into::into) };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use crate::apply::Outcome;
+use crate::apply::{Done, Outcome};
 use crate::audit::{Audit, Audited};
 use crate::chart::Version;
 use crate::diagnostic::{Location, Problem, Problems};
@@ -19,6 +19,7 @@ use crate::report::Why;
 use crate::resolve::keyrings::KeyringChange;
 use crate::resolve::{Event, Failure, Resolution};
 use crate::settings::{Accept, Acceptable};
+use crate::signature::{How, Signed};
 
 /// The digest that is written with one digit.
 pub(super) fn digest(digit: char) -> Digest {
@@ -214,7 +215,9 @@ impl Words<'_> {
         let left = plan.rows[8].unit;
         plan.rows[8].state = State::Change(Change::Publish);
         let done = [(1, Change::Publish), (3, Change::Replace(digest('d'))), (5, Change::Sign)];
-        let done = done.map(|(at, change)| (plan.rows[at].unit, change));
+        let signer = "https://forge.example/mirror.yaml@refs/heads/main".to_owned();
+        let signed = Signed { signer, how: How::Now };
+        let done = done.map(|(at, change)| (plan.rows[at].unit, Done { change, signed: Some(signed.clone()) }));
         Outcome { plan, done: BTreeMap::from(done), interrupted: BTreeSet::from([left]) }
     }
 

@@ -35,6 +35,7 @@ use self::make::Hand;
 pub use self::rejected::{Part, Rejected};
 use self::services::Services;
 pub use self::statement::Place;
+pub use self::trust::wrong_files;
 use self::turns::Turns;
 use crate::artifact::Cleared;
 use crate::cache::Cache;
@@ -46,9 +47,18 @@ use crate::settings::{PastSigner, Role, Settings, Signing};
 /// For how many seconds a token must still hold when it is used.
 const TOKEN_LEFT: i64 = 60;
 
+/// The signature that a chart has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The identity, or the file of the public key.
+    pub signer: String,
+    /// How the chart came to have it.
+    pub how: How,
+}
+
 /// How a chart came to have its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signed {
+pub enum How {
     /// It had one.
     Before,
     /// One that was made before was put back.
@@ -148,15 +158,16 @@ impl Signatures {
         let reference = cleared.pin().reference();
         let _turn = self.turns.take(&reference.repository).await;
         let place = Place { reference: &reference, digest: &cleared.pin().digest };
-        let (artifact, signed) = match self.look(registry, place, role).await {
-            Look::NotWanted | Look::Present { .. } => return Ok(Signed::Before),
+        let (artifact, how) = match self.look(registry, place, role).await {
+            Look::Present { verified, .. } => return Ok(Signed { signer: verified.signer, how: How::Before }),
+            Look::NotWanted => return Err(SignatureError::Defect("nothing is to be signed".to_owned())),
             Look::Unknown(reason) => return Err(SignatureError::Unknown(reason)),
-            Look::Lost(artifact) => (*artifact, Signed::PutBack),
-            Look::Absent(_) => (self.make(registry, place, cleared, role).await?, Signed::Now),
+            Look::Lost(artifact) => (*artifact, How::PutBack),
+            Look::Absent(_) => (self.make(registry, place, cleared, role).await?, How::Now),
         };
         registry.attach(&reference.repository, &artifact).await.map_err(SignatureError::Attach)?;
         match self.look_with(registry, place, role, None, Thoroughness::First).await {
-            Look::Present { .. } => Ok(signed),
+            Look::Present { verified, .. } => Ok(Signed { signer: verified.signer, how }),
             Look::Unknown(reason) => Err(SignatureError::Unknown(reason)),
             Look::Absent(rejected) => Err(SignatureError::NotFound(told(&rejected))),
             Look::Lost(_) | Look::NotWanted => {

@@ -10,7 +10,7 @@ use sigstore_sign::reqwest;
 use sigstore_verify::trust_root::{SigningConfig, TrustedRoot, TufConfig};
 
 use crate::cache::Cache;
-use crate::settings::{KeySigning, PastSigner, RootPath, Signing, SigningService};
+use crate::settings::{KeySigning, KeylessSigning, PastSigner, RootPath, Signing, SigningService};
 use crate::signature::error::SignatureError;
 use crate::signature::judge::{Judge, Unlogged};
 use crate::signature::key::{PrivateKey, PublicKey, password};
@@ -32,20 +32,43 @@ pub(super) async fn judge(root: &Path, signing: &Signing, cache: &Cache) -> Resu
             }
         }
         Signing::Keyless(keyless) => {
-            let files = keyless.accept.iter().filter_map(|signer| match signer {
-                PastSigner::PublicKey(file) => Some(file),
-                PastSigner::Identity(_) => None,
-            });
             let trusted_root = match &keyless.service.trusted_root {
                 Some(file) => trusted_root(root, file)?,
                 None => TrustedRoot::from_tuf(public_instance(cache)?).await.map_err(trust)?,
             };
             // A key of the past may have signed where there was no log.
-            (files.collect(), trusted_root, Unlogged::Counts)
+            (past_keys(keyless), trusted_root, Unlogged::Counts)
         }
     };
     let keys = files.into_iter().map(|file| public_key(root, file)).collect::<Result<_, _>>()?;
     Judge::new(&trusted_root, keys, unlogged).map_err(trust)
+}
+
+/// What is wrong with the files that `[signing]` names, the private key aside: that needs no network.
+pub fn wrong_files(root: &Path, signing: &Signing) -> Vec<SignatureError> {
+    let (service, keys) = match signing {
+        Signing::None => return Vec::new(),
+        Signing::Key(key) => (&key.service, std::iter::once(&key.public_key).chain(&key.accept).collect::<Vec<_>>()),
+        Signing::Keyless(keyless) => (&keyless.service, past_keys(keyless)),
+    };
+    let keys = keys.into_iter().map(|file| public_key(root, file).map(drop));
+    let trusted = service.trusted_root.iter().map(|file| {
+        let judge = Judge::new(&trusted_root(root, file)?, Vec::new(), Unlogged::Refused);
+        judge.map(drop).map_err(|error| SignatureError::File { path: file.below(root), detail: error.to_string() })
+    });
+    let services = service.signing_config.iter().map(|file| {
+        let services = Services::of(&signing_config(root, file)?, PATIENCE);
+        services.map(drop).map_err(|detail| unusable(root, service, detail))
+    });
+    keys.chain(trusted).chain(services).filter_map(Result::err).collect()
+}
+
+fn past_keys(keyless: &KeylessSigning) -> Vec<&RootPath> {
+    let file = |signer| match signer {
+        &PastSigner::PublicKey(ref file) => Some(file),
+        &PastSigner::Identity(_) => None,
+    };
+    keyless.accept.iter().filter_map(file).collect()
 }
 
 /// The services that signing needs.

@@ -35,6 +35,7 @@ mod saved;
 mod sides;
 mod signers;
 mod signing;
+mod signing_keys;
 mod sigstore_bed;
 mod trust;
 mod urls;

@@ -79,3 +79,69 @@ fn signatures_that_cosign_made_are_recognised_by_their_place() {
         assert_eq!(signed.fronted.logged(), 0);
     }
 }
+
+/// Requests to one registry, source and destination alike: exact, and explained in ARCHITECTURE.md.
+fn costs(kind: Kind, publish: &[(&str, usize)], idle: &[(&str, usize)], idle_elsewhere: &[(&str, usize)]) {
+    needs!(Tool::Distribution, Tool::Olareg, Tool::Helm4);
+    let Some(sigstore) = Sigstore::get() else { return };
+    let signed = Signed::new(sigstore, kind, RekorVersion::V1, &["1.0.4"]);
+    let check = |words: &str, expect: &[(&str, usize)]| {
+        signed.registry.front().take();
+        let ran = signed.workspace.run(words).ok();
+        let mut expect: Vec<_> = expect.iter().map(|(what, times)| ((*what).to_owned(), *times)).collect();
+        expect.sort();
+        assert_eq!(signed.registry.front().take_counts(), expect, "{words}\n{ran}");
+    };
+    // What lock fetched is cached: the source is asked for its tag alone.
+    check("apply", publish);
+    check("apply", idle);
+    check("plan", idle);
+    signed.workspace.forget_cache();
+    check("apply", idle_elsewhere);
+    check("apply", idle);
+}
+
+#[test]
+fn requests_on_a_registry_without_referrers() {
+    let publish = [
+        // As unsigned: the tag here and there, each blob, the tag, and the tag back.
+        ("HEAD tag", 2),
+        // Config and archive; the bundle and its empty config.
+        ("POST upload", 2 + 2),
+        ("PUT upload", 2 + 2),
+        // The chart under its digest; the bundle's image manifest.
+        ("PUT manifest", 1 + 1),
+        // Whether there is an API, once a repository.
+        ("GET referrers", 1),
+        // The list: looked at, merged, read again, looked at again. The chart's tag, read back.
+        ("GET tag", 4 + 1),
+        // The list; the chart's tag.
+        ("PUT tag", 1 + 1),
+        // What a consumer reads.
+        ("GET manifest", 1),
+        ("GET blob", 1),
+    ];
+    let idle = [("HEAD tag", 1), ("GET referrers", 1), ("GET tag", 1)];
+    let idle_elsewhere = [&idle[..], &[("GET manifest", 1), ("GET blob", 1)]].concat();
+    costs(Kind::Distribution, &publish, &idle, &idle_elsewhere);
+}
+
+#[test]
+fn requests_on_a_registry_with_referrers() {
+    let publish = [
+        ("HEAD tag", 2),
+        ("POST upload", 2 + 2),
+        ("PUT upload", 2 + 2),
+        ("PUT manifest", 1 + 1),
+        // The API's list: looked at, and looked at again.
+        ("GET referrers", 2),
+        // The fallback list: looked at, merged, read again. The chart's tag, read back.
+        ("GET tag", 3 + 1),
+        ("PUT tag", 1 + 1),
+        ("GET manifest", 1),
+        ("GET blob", 1),
+    ];
+    let idle = [("HEAD tag", 1), ("GET referrers", 1)];
+    let idle_elsewhere = [&idle[..], &[("GET manifest", 1), ("GET blob", 1)]].concat();
+    costs(Kind::Olareg, &publish, &idle, &idle_elsewhere);
+}

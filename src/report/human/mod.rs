@@ -82,8 +82,8 @@ fn accepted(page: &mut page::Page, accepted: &[Accept]) {
 /// Who signed, as a sentence.
 fn signed(by: &Signer, claims: Option<&str>) -> String {
     match by {
-        Signer::Pgp(_) => format!("signed by {}", signer(by, claims)),
-        Signer::None => "not signed (it has no provenance)".to_owned(),
+        Signer::Pgp(_) => format!("provenance signed by {}", signer(by, claims)),
+        Signer::None => "without provenance".to_owned(),
     }
 }
 

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use super::finding::findings;
 use super::page::{Page, Tone, faint, plain, strong, toned};
 use super::{accepted, count, signed};
-use crate::apply::Outcome;
+use crate::apply::{Done, Outcome};
 use crate::diagnostic::Severity;
 use crate::lock::Signer;
 use crate::plan::{Change, Row, State};
+use crate::signature::{How, Signed};
 
 /// The most charts that are named although nothing was done about them.
 const MOST_UNCHANGED: usize = 10;
@@ -20,7 +21,7 @@ pub fn outcome(outcome: &Outcome) -> String {
     let rows = &outcome.plan.rows;
     for row in rows {
         if let Some(change) = outcome.done.get(&row.unit) {
-            done(&mut page, row, *change);
+            published(&mut page, row, change);
         }
     }
     unchanged(&mut page, rows);
@@ -32,7 +33,7 @@ pub fn outcome(outcome: &Outcome) -> String {
     page.finish()
 }
 
-fn done(page: &mut Page, row: &Row, change: Change) {
+fn published(page: &mut Page, row: &Row, Done { change, signed: signature }: &Done) {
     page.gap();
     let word = match change {
         Change::Publish => "+ published",
@@ -47,6 +48,14 @@ fn done(page: &mut Page, row: &Row, change: Change) {
     }
     let verified = if pin.signer == Signer::None { "verified as pinned, " } else { "verified, " };
     page.line(4, &[faint(verified), plain(signed(&pin.signer, row.claims.as_deref()))]);
+    if let Some(Signed { signer, how }) = signature {
+        let how = match how {
+            How::Now => "",
+            How::Before => ", which it was before",
+            How::PutBack => ", with the signature that was made before",
+        };
+        page.line(4, &[faint("signed for this place by "), plain(format!("{signer}{how}"))]);
+    }
     accepted(page, &row.accepted);
 }
 
@@ -92,7 +101,7 @@ fn summary(outcome: &Outcome) -> (Tone, String) {
         return (Tone::Good, format!("nothing to do: {reason}"));
     }
     let verb =
-        if outcome.done.values().all(|change| *change == Change::Sign) && done > 0 { "signed" } else { "published" };
+        if outcome.done.values().all(|done| done.change == Change::Sign) && done > 0 { "signed" } else { "published" };
     let tone = if done == wanted { Tone::Good } else { Tone::Bad };
     let mut text = format!("{verb} {done} of {}", count(wanted, "chart"));
     for (number, word) in rest(outcome, unchanged) {

@@ -27,6 +27,9 @@ struct Chart {
     row: WireRow,
     /// What was written and confirmed: `publish`, `replace` or `sign`.
     done: Option<&'static str>,
+    /// The identity, or the public key's file, that signed it: where the settings want a signature.
+    #[serde(rename = "signed-by")]
+    signed_by: Option<String>,
     interrupted: bool,
 }
 
@@ -35,7 +38,8 @@ struct Chart {
 pub fn outcome(outcome: &Outcome) -> String {
     let charts = outcome.plan.rows.iter().map(|row| Chart {
         row: row.into(),
-        done: outcome.done.get(&row.unit).copied().map(change),
+        done: outcome.done.get(&row.unit).map(|done| change(done.change)),
+        signed_by: outcome.done.get(&row.unit).and_then(|done| Some(done.signed.as_ref()?.signer.clone())),
         interrupted: outcome.interrupted.contains(&row.unit),
     });
     let wire = WireOutcome {
