@@ -22,7 +22,15 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
-        for part in ["chartsync.toml", "mirrors.lock", "mirrors", "keyrings", "registry/upstream"] {
+        for part in [
+            "chartsync.toml",
+            "throw-away.key",
+            "throw-away.pub",
+            "mirrors.lock",
+            "mirrors",
+            "keyrings",
+            "registry/upstream",
+        ] {
             copy(&example.join(part), &folder.path().join(part));
         }
         Self(folder)

@@ -13,7 +13,8 @@ use crate::lock::Lockfile;
 use crate::oci::Digest;
 use crate::plan::Scope;
 use crate::registry::Registries;
-use crate::signature::{self, SignatureError, Signatures};
+use crate::settings::Settings;
+use crate::signature::{self, Signatures};
 use crate::workspace::{LOCK_FILE, Tree, Workspace, find_root};
 
 /// Why a command could not begin.
@@ -68,18 +69,7 @@ impl Session {
         let root = root(common)?;
         let (workspace, lockfile) = read(&Tree::folder(&root), conflicts)
             .map_err(|problems| Stop::Problems { root: Some(root.clone()), problems })?;
-        let wrong = signature::wrong_files(&root, &workspace.settings.signing);
-        if !wrong.is_empty() {
-            let problem = |error: &SignatureError| Problem {
-                location: Some(workspace.settings.signing_location.clone()),
-                code: "signing-file",
-                message: error.to_string(),
-                help: error.next().to_owned(),
-            };
-            let mut problems = Problems::default();
-            wrong.iter().for_each(|error| problems.push(problem(error)));
-            return Err(Stop::Problems { root: Some(root), problems });
-        }
+        check_signing_files(&root, &workspace.settings)?;
         let graph = graph::compile(&workspace, &lockfile);
         graph.order().map_err(Stop::message)?;
         let selection = Selection { charts: common.charts.clone(), only: common.only.map(Into::into) };
@@ -115,6 +105,20 @@ impl Session {
     pub(super) fn signatures(clearing: &Clearing, root: &Path) -> Signatures {
         Signatures::new(root, &clearing.workspace.settings, clearing.cache.clone(), clearing.now)
     }
+}
+
+/// The files that `[signing]` names must be what they should be before anything rests on them.
+fn check_signing_files(root: &Path, settings: &Settings) -> Result<(), Stop> {
+    let mut problems = Problems::default();
+    for error in signature::wrong_files(root, &settings.signing) {
+        problems.push(Problem {
+            location: Some(settings.signing_location.clone()),
+            code: "signing-file",
+            message: error.to_string(),
+            help: error.next().to_owned(),
+        });
+    }
+    problems.into_result(()).map_err(|problems| Stop::Problems { root: Some(root.to_owned()), problems })
 }
 
 /// The root that the arguments name, or the one around the current folder.

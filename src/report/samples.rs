@@ -215,8 +215,8 @@ impl Words<'_> {
         let left = plan.rows[8].unit;
         plan.rows[8].state = State::Change(Change::Publish);
         let done = [(1, Change::Publish), (3, Change::Replace(digest('d'))), (5, Change::Sign)];
-        let signer = "https://forge.example/mirror.yaml@refs/heads/main".to_owned();
-        let signed = Signed { signer, how: How::Now };
+        let identity = "https://forge.example/mirror.yaml@refs/heads/main".to_owned();
+        let signed = Signed { signer: identity, how: How::Now };
         let done = done.map(|(at, change)| (plan.rows[at].unit, Done { change, signed: Some(signed.clone()) }));
         Outcome { plan, done: BTreeMap::from(done), interrupted: BTreeSet::from([left]) }
     }

@@ -169,9 +169,10 @@ fn rejected(error: &Error) -> Rejected {
     let part = match error {
         Error::SignatureInvalid(_) => Part::Signature,
         Error::ArtifactMismatch(_) => Part::Digest,
-        Error::Certificate(CertificateError::Expired { .. } | CertificateError::NotYetValid { .. }) => Part::TimeStamp,
+        Error::Certificate(CertificateError::Expired { .. } | CertificateError::NotYetValid { .. })
+        | Error::TransparencyLog(TransparencyLogError::IntegratedTime(_))
+        | Error::Timestamp(_) => Part::TimeStamp,
         Error::Certificate(_) => Part::Certificate,
-        Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) | Error::Timestamp(_) => Part::TimeStamp,
         Error::TransparencyLog(_) => Part::LogEntry,
         Error::IdentityMismatch { .. } => Part::Identity,
         Error::IssuerMismatch { .. } => Part::Issuer,

@@ -117,11 +117,12 @@ impl Signatures {
 
     /// Whether this run can sign charts of these roles, before it writes anything: the identity, the key, the services.
     pub async fn ready(&self, roles: &BTreeSet<Role>) -> Result<(), SignatureError> {
-        if let Signing::Keyless(keyless) = &self.signing {
-            if roles.len() > 1 && keyless.mirrors != keyless.charts {
-                let (mirrors, charts) = (keyless.mirrors.clone(), keyless.charts.clone());
-                return Err(SignatureError::TwoIdentities { mirrors, charts });
-            }
+        if let Signing::Keyless(keyless) = &self.signing
+            && roles.len() > 1
+            && keyless.mirrors != keyless.charts
+        {
+            let (mirrors, charts) = (keyless.mirrors.clone(), keyless.charts.clone());
+            return Err(SignatureError::TwoIdentities { mirrors, charts });
         }
         let Some(role) = roles.first() else { return Ok(()) };
         if !self.wanted() {

@@ -26,7 +26,7 @@ use crate::settings::is_loopback;
 use crate::signature::error::{Service, SignatureError};
 
 /// How long one answer may take. A log of the second kind answers when its next checkpoint is out.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a service is asked.
 const TRIES: u32 = 3;
 
@@ -138,7 +138,7 @@ impl Log {
             Self::V1(client) => {
                 let entry = match client.create_dsse_entry(dsse_entry(envelope, maker)?).await {
                     // The answer to an earlier try was lost: the entry is there, once.
-                    Err(RekorError::Status { status: 409, message }) => logged_before(client, message).await?,
+                    Err(RekorError::Status { status: 409, message }) => logged_before(client, &message).await?,
                     other => other?,
                 };
                 let converted = entry.to_bundle_entry(KindVersion::DsseV001);
@@ -177,10 +177,10 @@ fn dsse_entry(envelope: &DsseEnvelope, maker: &Maker) -> Result<DsseEntry, Rekor
 }
 
 /// The entry that a log says it has: it names it by 64 hex digits, with the tree's 16 before them or without.
-async fn logged_before(client: &RekorClient, message: String) -> Result<LogEntry, RekorError> {
+async fn logged_before(client: &RekorClient, message: &str) -> Result<LogEntry, RekorError> {
     let is_name = |word: &&str| matches!(word.len(), 64 | 80);
     let Some(name) = message.split(|char: char| !char.is_ascii_hexdigit()).find(is_name) else {
-        return Err(RekorError::Status { status: 409, message });
+        return Err(RekorError::Status { status: 409, message: message.to_owned() });
     };
     client.get_entry_by_uuid(&EntryUuid::new(name)).await
 }

@@ -64,11 +64,11 @@ pub fn wrong_files(root: &Path, signing: &Signing) -> Vec<SignatureError> {
 }
 
 fn past_keys(keyless: &KeylessSigning) -> Vec<&RootPath> {
-    let file = |signer| match signer {
-        &PastSigner::PublicKey(ref file) => Some(file),
-        &PastSigner::Identity(_) => None,
-    };
-    keyless.accept.iter().filter_map(file).collect()
+    let keys = keyless.accept.iter().filter_map(|signer| match signer {
+        PastSigner::PublicKey(file) => Some(file),
+        PastSigner::Identity(_) => None,
+    });
+    keys.collect()
 }
 
 /// The services that signing needs.
