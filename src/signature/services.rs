@@ -100,7 +100,7 @@ impl Services {
             let asked = authority.create_signing_certificate(token, key).await;
             asked.map(|chain| chain.leaf_certificate().clone()).map_err(|error| match error {
                 Error::Http(detail) => Failure::Passing(detail),
-                Error::Status { status, message } => Failure::of_status(status, message),
+                Error::Status { status, message } => Failure::of_status(status, &message),
                 other => Failure::Lasting(other.to_string()),
             })
         };
@@ -219,7 +219,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn of_status(status: u16, message: String) -> Self {
+    fn of_status(status: u16, message: &str) -> Self {
         let detail = format!("HTTP {status}: {}", message.chars().take(300).collect::<String>());
         if status == 429 || status >= 500 { Self::Passing(detail) } else { Self::Lasting(detail) }
     }
@@ -228,7 +228,7 @@ impl Failure {
 fn failure(error: RekorError) -> Failure {
     match error {
         RekorError::Http(detail) => Failure::Passing(detail),
-        RekorError::Status { status, message } => Failure::of_status(status, message),
+        RekorError::Status { status, message } => Failure::of_status(status, &message),
         other => Failure::Lasting(other.to_string()),
     }
 }

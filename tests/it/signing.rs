@@ -1,5 +1,7 @@
 //! Keyless signatures end to end: chartsync signs and stock cosign accepts, and the other way round.
 
+use std::path::Path;
+
 use crate::support::registry::Kind;
 use crate::support::signed::Signed;
 use crate::support::sigstore::{Claims, RekorVersion, Service, Sigstore};
@@ -144,4 +146,42 @@ fn requests_on_a_registry_with_referrers() {
     let idle = [("HEAD tag", 1), ("GET referrers", 1)];
     let idle_elsewhere = [&idle[..], &[("GET manifest", 1), ("GET blob", 1)]].concat();
     costs(Kind::Olareg, &publish, &idle, &idle_elsewhere);
+}
+
+/// Without the public instance's trust nothing can be judged: the answer is unknown, and nothing is signed.
+#[test]
+fn trust_that_cannot_be_learned_is_unknown() {
+    needs!(Tool::Distribution, Tool::Helm4, Tool::Crane);
+    let Some(sigstore) = Sigstore::get() else { return };
+    let mut signed = Signed::new(sigstore, Kind::Distribution, RekorVersion::V1, &["1.0.4"]);
+    let settings = signed.workspace.read("chartsync.toml");
+    let public =
+        settings.lines().filter(|line| !line.starts_with("trusted-root") && !line.starts_with("signing-config"));
+    signed.workspace.write("chartsync.toml", public.collect::<Vec<_>>().join("\n"));
+    // A proxy that nobody is: whatever is not on this machine is out of reach.
+    signed.workspace.set("HTTPS_PROXY", Path::new("http://127.0.0.1:9"));
+    let words = "what to trust could not be learned";
+    signed.workspace.run("apply").exits(1).says("nothing was published").says(words);
+    let (from, to) = (signed.registry.repository("upstream/web:1.0.4"), signed.registry.repository("charts/web:1.0.4"));
+    signed.desk.run(Tool::Crane, &format!("copy {from} {to}")).ok();
+    signed.workspace.run("plan").exits(4).says("signature-unknown").says(words);
+    signed.workspace.run("apply").exits(4).says("signature-unknown").says(words);
+    signed.workspace.run("verify").exits(1).says(words);
+    assert_eq!(signed.fronted.logged(), 0);
+}
+
+/// A saved plan rests on signatures, too.
+#[test]
+fn a_plan_is_stale_when_somebody_signed_since() {
+    needs!(Tool::Distribution, Tool::Helm4, Tool::Crane);
+    let Some(sigstore) = Sigstore::get() else { return };
+    let signed = Signed::new(sigstore, Kind::Distribution, RekorVersion::V1, &["1.0.4"]);
+    let (from, to) = (signed.registry.repository("upstream/web:1.0.4"), signed.registry.repository("charts/web:1.0.4"));
+    signed.desk.run(Tool::Crane, &format!("copy {from} {to}")).ok();
+    signed.workspace.run("plan --out plan.json").ok().says("s sign  web 1.0.4");
+    assert!(signed.workspace.read("plan.json").contains(r#""signature-now": "absent""#));
+    signed.cosign_signs(&Claims::default(), "1.0.4", "1.0.4");
+    signed.workspace.run("apply plan.json").exits(4).says("the signature was `absent`, it is `ours` now");
+    signed.workspace.run("plan --out plan.json").ok().says("nothing to do");
+    signed.workspace.run("apply plan.json").ok().says("nothing to do");
 }
