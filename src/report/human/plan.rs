@@ -109,7 +109,7 @@ fn changed(page: &mut Page, row: &Row, change: Change) {
     page.field(4, FIELD, "size", &size(pin.archive_size));
     page.field(4, FIELD, "signer", &signer(&pin.signer, row.claims.as_deref()));
     if let (Change::Sign, Some(note)) = (change, &row.signature_note) {
-        page.field(4, FIELD, "was", note);
+        page.field(4, FIELD, "found", note);
     }
     if change != Change::Sign {
         page.field(4, FIELD, "from", &row.source.to_string());

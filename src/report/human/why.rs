@@ -5,7 +5,7 @@ use crate::graph::{Difference, Explained, PinState, StepKind, Unit};
 use crate::key::Source;
 
 /// How wide the names of steps are.
-const KIND: usize = 8;
+const KIND: usize = "identity ".len();
 
 /// What is told about one chart version.
 #[derive(Debug, Clone)]
