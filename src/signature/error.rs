@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::registry::RegistryError;
-use crate::signature::Rejected;
+use crate::signature::{Part, Rejected};
 use crate::work;
 
 /// A service of a Sigstore instance.
@@ -133,6 +133,7 @@ impl SignatureError {
                 "check that the token is for the audience `sigstore`, not expired, and this machine's clock right"
             }
             Self::Refused { .. } => "read what it said; nothing was tagged unsigned",
+            Self::Rejected(Rejected { part: Part::Clock, .. }) => "set this machine's clock right, then run again",
             Self::Rejected(_) => "check that `trusted-root` and `signing-config` are of the same Sigstore instance",
             Self::Unknown(_) => "run again; nothing is signed while the answer is unknown",
             Self::NotFound(_) => {

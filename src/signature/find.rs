@@ -39,6 +39,8 @@ pub enum Look {
 /// How many of the candidates are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thoroughness {
+    /// None, if one that held before is listed still.
+    Listed,
     /// Until one holds.
     First,
     /// All: more than one of ours is worth telling.
@@ -81,7 +83,7 @@ impl Finder<'_> {
             Err(error) => return (Look::Unknown(error.to_string()), None),
         };
         if let Some((kept, verified)) = &kept
-            && thoroughness == Thoroughness::First
+            && thoroughness == Thoroughness::Listed
             && listed.listed.iter().any(|referrer| referrer.descriptor.digest == kept.descriptor().digest)
         {
             return (Look::Present { verified: verified.clone(), more: 0 }, None);
@@ -109,7 +111,7 @@ impl Finder<'_> {
             }
         }
         match (lost, unread) {
-            (Some(lost), None) => (Look::Lost(Box::new(lost.clone())), Some(lost)),
+            (Some(lost), None) => (Look::Lost(Box::new(lost)), None),
             (_, Some(reason)) => (Look::Unknown(reason), None),
             (None, None) => (Look::Absent(rejected), None),
         }
@@ -121,10 +123,12 @@ impl Finder<'_> {
             match self.read(&digest, seen).await {
                 Ok(Ok(found)) => {
                     seen.ours.push(found);
-                    if thoroughness == Thoroughness::First {
+                    if thoroughness != Thoroughness::All {
                         return;
                     }
                 }
+                // What a wrong clock says of it is no answer.
+                Ok(Err(rejected)) if rejected.part == Part::Clock => seen.unread = Some(rejected.detail),
                 Ok(Err(rejected)) => seen.rejected.push((digest, rejected)),
                 Err(reason) => seen.unread = Some(reason),
             }

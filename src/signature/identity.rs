@@ -3,6 +3,8 @@
 //! Owns where tokens come from and which claim becomes the certificate's identity. The claims are not believed: Fulcio checks
 //! the token, and the certificate is checked when it comes. They only tell early what would fail late.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -14,8 +16,8 @@ use crate::signature::error::SignatureError;
 const AUDIENCE: &str = "sigstore";
 /// A token that was fetched outside: for CI systems without a way of their own, and for people.
 const TOKEN_VARIABLE: &str = "SIGSTORE_ID_TOKEN";
-/// How far this machine's clock may be from the issuer's, in seconds.
-const SKEW: i64 = 60;
+/// How far this machine's clock may be from the issuer's and the log's.
+pub(super) const SKEW: Duration = Duration::from_mins(1);
 
 /// An identity token with what it claims.
 pub(super) struct Token {
@@ -43,6 +45,11 @@ impl Token {
         match IdentityToken::detect_ambient().await {
             Ok(Some(token)) => Self::parse(token.expose_secret()),
             Ok(None) => Err(SignatureError::NoToken(format!("this is no CI job, and {TOKEN_VARIABLE} is not set"))),
+            // The crate's own words end at "GitHub Actions detection error".
+            Err(_) if variable("GITHUB_ACTIONS").is_some() => {
+                let detail = "the endpoint that this GitHub Actions job was given refused, or did not answer";
+                Err(SignatureError::NoToken(detail.to_owned()))
+            }
             Err(error) => Err(SignatureError::NoToken(error.to_string())),
         }
     }
@@ -108,7 +115,7 @@ impl Token {
             return Err(SignatureError::BadToken(format!("it expired {since} s ago by this machine's clock")));
         }
         let begins = ["nbf", "iat"].iter().filter_map(|claim| self.claims[*claim].as_i64()).max().unwrap_or(now);
-        if begins > now + SKEW {
+        if begins > now.saturating_add_unsigned(SKEW.as_secs()) {
             let early = begins - now;
             return Err(SignatureError::BadToken(format!("it is valid only in {early} s by this machine's clock")));
         }

@@ -2,6 +2,8 @@
 //!
 //! Owns what counts. Does the arithmetic with `sigstore-verify`, and with `sigstore` for signatures of keys; knows no registry.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sigstore_verify::trust_root::TrustedRoot;
 use sigstore_verify::types::bundle::{MediaType, VerificationMaterialContent};
@@ -11,6 +13,7 @@ use sigstore_verify::{
 };
 
 use crate::oci::strict_json;
+use crate::signature::evidence::{ahead, fit, logged};
 use crate::signature::key::PublicKey;
 use crate::signature::statement::PAYLOAD_TYPE;
 use crate::signature::{Part, Place, Rejected};
@@ -44,6 +47,8 @@ pub(super) struct Judge {
     unlogged: Unlogged,
     /// Whether certificates must be logged themselves: an instance without such a log names none.
     has_certificate_logs: bool,
+    /// The names of the logs of signatures.
+    logs: Vec<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Judge {
@@ -55,7 +60,8 @@ impl std::fmt::Debug for Judge {
 impl Judge {
     pub(super) fn new(trusted_root: &TrustedRoot, keys: Vec<PublicKey>, unlogged: Unlogged) -> Result<Self, Error> {
         let has_certificate_logs = !trusted_root.ctlogs.is_empty();
-        Ok(Self { verifier: Verifier::new(trusted_root)?, keys, unlogged, has_certificate_logs })
+        let logs = trusted_root.tlogs.iter().map(|log| log.log_id.key_id.as_bytes().to_vec()).collect();
+        Ok(Self { verifier: Verifier::new(trusted_root)?, keys, unlogged, has_certificate_logs, logs })
     }
 
     /// Whether this bundle is a signature of one of these signers for exactly this place.
@@ -68,7 +74,7 @@ impl Judge {
             return Err(Rejected::new(Part::Payload, format!("its type is `{}`", envelope.payload_type)));
         }
         let verified = match &bundle.verification_material.content {
-            VerificationMaterialContent::Certificate(_) => self.keyless(&bundle, place, signers),
+            VerificationMaterialContent::Certificate(_) => self.keyless(&bundle, envelope, place, signers),
             VerificationMaterialContent::PublicKey(_) => self.by_key(&bundle, envelope, place),
             _ => Err(Rejected::new(Part::Bundle, "it carries neither one certificate nor a public key's hint")),
         }?;
@@ -77,12 +83,30 @@ impl Judge {
         Ok(verified)
     }
 
-    fn keyless(&self, bundle: &Bundle, place: Place<'_>, signers: &Signers) -> Result<Verified, Rejected> {
+    fn keyless(
+        &self,
+        bundle: &Bundle,
+        envelope: &DsseEnvelope,
+        place: Place<'_>,
+        signers: &Signers,
+    ) -> Result<Verified, Rejected> {
+        // First, so that what was changed is named, and not what vouches for it.
+        fit(bundle, envelope)?;
         let mut policy = VerificationPolicy::any_identity();
         if !self.has_certificate_logs {
             policy = policy.skip_sct();
         }
-        let result = self.verifier.verify(digest(place), bundle, &policy).map_err(|error| rejected(&error))?;
+        logged(bundle, &self.logs)?;
+        let verified = self.verifier.verify(digest(place), bundle, &policy);
+        let result = verified.map_err(|error| {
+            let names_it =
+                !matches!(place.check(envelope.payload.as_bytes()), Err(wrong) if wrong.part == Part::Digest);
+            match &error {
+                // The statement is about this very digest: then it is what was logged that is about another.
+                Error::ArtifactMismatch(_) if names_it => Rejected::new(Part::LogEntry, "it is another signature's"),
+                error => rejected(error, bundle),
+            }
+        })?;
         let issuer = result.issuer().unwrap_or_default();
         if issuer != signers.issuer || signers.identities.is_empty() {
             return Err(Rejected::new(Part::Issuer, format!("`{issuer}` is not the one of the settings")));
@@ -101,17 +125,18 @@ impl Judge {
             return Err(Rejected::new(Part::Signature, "no public key of the settings made it"));
         };
         let material = &bundle.verification_material;
-        let logged = !material.tlog_entries.is_empty();
-        if self.unlogged == Unlogged::Refused && !logged {
-            return Err(Rejected::new(Part::LogEntry, "there is none, and the settings name a log"));
+        if self.unlogged == Unlogged::Refused {
+            logged(bundle, &self.logs)?;
         }
         // A bundle that a key made may carry no evidence of time at all: then there is nothing more to verify.
-        if logged || !material.timestamp_verification_data.rfc3161_timestamps.is_empty() {
+        let stamped = !material.timestamp_verification_data.rfc3161_timestamps.is_empty();
+        if stamped || !material.tlog_entries.is_empty() {
             let mut policy = PublicKeyVerificationPolicy::new(key.der());
             if self.unlogged == Unlogged::Counts {
                 policy = policy.skip_tlog_unsafe();
             }
-            self.verifier.verify(digest(place), bundle, &policy).map_err(|error| rejected(&error))?;
+            let verified = self.verifier.verify(digest(place), bundle, &policy);
+            verified.map_err(|error| rejected(&error, bundle))?;
         }
         Ok(Verified { signer: key.file.clone() })
     }
@@ -164,8 +189,22 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
+/// How far in the future a bundle was logged, by this machine's clock.
+pub(super) fn logged_ahead(bytes: &[u8]) -> Duration {
+    read(bytes).map_or(Duration::ZERO, |bundle| ahead(&bundle))
+}
+
 /// The part that a verification stumbled over.
-fn rejected(error: &Error) -> Rejected {
+fn rejected(error: &Error, bundle: &Bundle) -> Rejected {
+    if let Error::TransparencyLog(TransparencyLogError::IntegratedTime(_)) = error
+        && ahead(bundle) > Duration::ZERO
+    {
+        let seconds = ahead(bundle).as_secs();
+        return Rejected::new(
+            Part::Clock,
+            format!("by this machine's clock it was logged in the future, in {seconds} s"),
+        );
+    }
     let part = match error {
         Error::SignatureInvalid(_) => Part::Signature,
         Error::ArtifactMismatch(_) => Part::Digest,
@@ -180,3 +219,6 @@ fn rejected(error: &Error) -> Rejected {
     };
     Rejected::new(part, error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 mod attachment;
 mod error;
+mod evidence;
 mod find;
 mod identity;
 mod judge;
@@ -27,9 +28,9 @@ use self::attachment::attachment;
 pub use self::error::{Service, SignatureError};
 use self::find::Finder;
 pub use self::find::{Look, Thoroughness};
-use self::identity::Token;
+use self::identity::{SKEW, Token};
 pub use self::judge::Verified;
-use self::judge::{Judge, Signers};
+use self::judge::{Judge, Signers, logged_ahead};
 pub use self::key::PASSWORD_VARIABLE;
 use self::make::Hand;
 pub use self::rejected::{Part, Rejected};
@@ -46,6 +47,8 @@ use crate::settings::{PastSigner, Role, Settings, Signing};
 
 /// For how many seconds a token must still hold when it is used.
 const TOKEN_LEFT: i64 = 60;
+/// Ends the names of a kept signature that an audit did not find.
+const DOUBTED: &str = " doubted";
 
 /// The signature that a chart has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +141,8 @@ impl Signatures {
         if !self.wanted() {
             return Look::NotWanted;
         }
-        let kept = self.kept(place).await;
-        self.look_with(registry, place, role, kept, Thoroughness::First).await
+        let (kept, thoroughness) = self.kept(place).await;
+        self.look_with(registry, place, role, kept, thoroughness).await
     }
 
     /// The same from the registry's own bytes alone, all candidates read.
@@ -147,7 +150,11 @@ impl Signatures {
         if !self.wanted() {
             return Look::NotWanted;
         }
-        self.look_with(registry, place, role, None, Thoroughness::All).await
+        let look = self.look_with(registry, place, role, None, Thoroughness::All).await;
+        if !matches!(look, Look::Present { .. }) {
+            self.doubt(place).await;
+        }
+        look
     }
 
     /// Signs what was cleared, if it is not signed: looks first, attaches, and looks again as a consumer does.
@@ -159,7 +166,9 @@ impl Signatures {
         let reference = cleared.pin().reference();
         let _turn = self.turns.take(&reference.repository).await;
         let place = Place { reference: &reference, digest: &cleared.pin().digest };
-        let (artifact, how) = match self.look(registry, place, role).await {
+        // What is listed must be there as well before a name is written: a list alone proves nothing.
+        let (kept, _) = self.kept(place).await;
+        let (artifact, how) = match self.look_with(registry, place, role, kept, Thoroughness::First).await {
             Look::Present { verified, .. } => return Ok(Signed { signer: verified.signer, how: How::Before }),
             Look::NotWanted => return Err(SignatureError::Defect("nothing is to be signed".to_owned())),
             Look::Unknown(reason) => return Err(SignatureError::Unknown(reason)),
@@ -223,6 +232,8 @@ impl Signatures {
         let subject = Descriptor::of(IMAGE_MANIFEST, &cleared.fetched().image.bytes);
         let artifact = attachment(bundle, subject, self.created());
         let finder = Finder { registry, place, judge: self.judge().await?, signers: self.signers(role) };
+        // A clock that is a little behind would call it one of the future.
+        tokio::time::sleep(logged_ahead(artifact.layer().1).min(SKEW)).await;
         finder.judged(artifact.bytes(), artifact.layer().1).await.map_err(SignatureError::Rejected)?;
         self.keep(place, &artifact).await;
         Ok(artifact)
@@ -286,13 +297,30 @@ impl Signatures {
         look
     }
 
-    /// The signature of ours that was made or seen for this place before.
-    async fn kept(&self, place: Place<'_>) -> Option<Artifact> {
-        let facts = self.cache.facts(kept_key(place)).await?;
-        let (image, bundle) = facts.split_once(' ')?;
+    /// The signature of ours that was made or seen for this place before, and whether it is enough that it is listed.
+    async fn kept(&self, place: Place<'_>) -> (Option<Artifact>, Thoroughness) {
+        let facts = self.cache.facts(kept_key(place)).await.unwrap_or_default();
+        let (names, thoroughness) = match facts.strip_suffix(DOUBTED) {
+            Some(names) => (names, Thoroughness::First),
+            None => (&*facts, Thoroughness::Listed),
+        };
+        (self.kept_as(names).await, thoroughness)
+    }
+
+    async fn kept_as(&self, names: &str) -> Option<Artifact> {
+        let (image, bundle) = names.split_once(' ')?;
         let image = self.cache.blob(&image.parse().ok()?).await?;
         let bundle = self.cache.blob(&bundle.parse().ok()?).await?;
         Artifact::read(image, bundle).ok()
+    }
+
+    /// An audit did not find what is kept: whoever looks next reads what is listed.
+    async fn doubt(&self, place: Place<'_>) {
+        if let Some(names) = self.cache.facts(kept_key(place)).await
+            && !names.ends_with(DOUBTED)
+        {
+            self.cache.keep_facts(kept_key(place), names + DOUBTED).await;
+        }
     }
 
     async fn keep(&self, place: Place<'_>, artifact: &Artifact) {

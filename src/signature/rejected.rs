@@ -31,6 +31,8 @@ pub enum Part {
     LogEntry,
     /// The time stamp.
     TimeStamp,
+    /// None of them: this machine's clock.
+    Clock,
 }
 
 impl Part {
@@ -51,6 +53,7 @@ impl Part {
             Self::Identity => "identity",
             Self::LogEntry => "log entry",
             Self::TimeStamp => "time stamp",
+            Self::Clock => "clock",
         }
     }
 }

@@ -59,8 +59,9 @@ impl Place<'_> {
             let found = if found.is_null() { "nothing".to_owned() } else { format!("`{}`", text(found)) };
             Err(Rejected::new(part, format!("{what} is {found} instead of `{expected}`")))
         };
-        equal(Part::Payload, "the statement's type", &statement["_type"], STATEMENT_TYPE)?;
+        // First: it tells an attestation, whose statement may be of another version as well.
         equal(Part::PredicateType, "it", &statement["predicateType"], PREDICATE_TYPE)?;
+        equal(Part::Payload, "the statement's type", &statement["_type"], STATEMENT_TYPE)?;
         let subjects = statement["subject"].as_array().map(Vec::as_slice).unwrap_or_default();
         let [subject] = subjects else {
             return Err(Rejected::new(Part::Digest, format!("{} subjects instead of one", subjects.len())));

@@ -1,0 +1,118 @@
+//! Real bundles of both logs, changed byte by byte. The local Sigstore of `tests/it` made them, and nobody has its keys any more.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::oci::{Digest, Reference};
+
+const ROOT: &str = include_str!("../../../tests/fixtures/signature/trusted_root.json");
+const REKOR_V1: &str = include_str!("../../../tests/fixtures/signature/rekor-v1.json");
+const REKOR_V2: &str = include_str!("../../../tests/fixtures/signature/rekor-v2.json");
+
+/// A bundle, and whose place it is.
+struct Case {
+    judge: Judge,
+    bundle: &'static str,
+    reference: Reference,
+    digest: Digest,
+    signers: Signers,
+}
+
+impl Case {
+    fn new(bundle: &'static str) -> Self {
+        let root = TrustedRoot::from_json(ROOT).unwrap();
+        let value: Value = serde_json::from_str(bundle).unwrap();
+        let payload = value["dsseEnvelope"]["payload"].as_str().unwrap();
+        let statement: Value = serde_json::from_slice(&STANDARD.decode(payload).unwrap()).unwrap();
+        let subject = &statement["subject"][0];
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (repository, tag) = (text(&subject["annotations"]["repository"]), text(&subject["annotations"]["tag"]));
+        Self {
+            judge: Judge::new(&root, Vec::new(), Unlogged::Refused).unwrap(),
+            bundle,
+            reference: format!("{repository}:{tag}").parse().unwrap(),
+            digest: format!("sha256:{}", text(&subject["digest"]["sha256"])).parse().unwrap(),
+            signers: Signers {
+                issuer: "http://localhost:33553".to_owned(),
+                identities: vec![
+                    "https://github.com/vexxhost/charts/.github/workflows/mirror.yaml@refs/heads/main".to_owned(),
+                ],
+            },
+        }
+    }
+
+    fn judge(&self, bundle: &[u8]) -> Result<Verified, Rejected> {
+        let place = Place { reference: &self.reference, digest: &self.digest };
+        self.judge.judge(bundle, place, &self.signers)
+    }
+}
+
+/// Holds the time stamp's token, whose outer layers nobody signs: its status, and a copy of the authority's certificate, which is
+/// taken from the trusted root instead.
+const TOKEN: &str = "/verificationMaterial/timestampVerificationData/rfc3161Timestamps/0/signedTimestamp";
+
+#[test]
+fn no_byte_can_be_changed_but_what_a_time_stamp_carries_along() {
+    for bundle in [REKOR_V1, REKOR_V2] {
+        let case = Case::new(bundle);
+        case.judge(bundle.as_bytes()).unwrap();
+        let value: Value = serde_json::from_str(bundle).unwrap();
+        let token = value.pointer(TOKEN).unwrap().as_str().unwrap();
+        let start = bundle.find(token).unwrap();
+        let held: Vec<_> = (0..bundle.len())
+            .into_par_iter()
+            .step_by(17)
+            .filter(|at| !(start..start + token.len()).contains(at))
+            .filter(|at| {
+                let mut bytes = bundle.as_bytes().to_vec();
+                bytes[*at] ^= 1;
+                case.judge(&bytes).is_ok()
+            })
+            .map(|at| &bundle[at.saturating_sub(40)..=at])
+            .collect();
+        assert!(held.is_empty(), "{held:?}");
+    }
+}
+
+/// What the certificate says of whoever signed, the log of the entry, and the authority of the time: all bytes, as they are.
+#[test]
+fn no_byte_of_what_was_certified_and_logged_can_be_changed() {
+    for bundle in [REKOR_V1, REKOR_V2] {
+        let case = Case::new(bundle);
+        let value: Value = serde_json::from_str(bundle).unwrap();
+        for (place, parts) in [
+            ("/verificationMaterial/certificate/rawBytes", &[Part::Certificate, Part::Payload, Part::Signature][..]),
+            ("/verificationMaterial/tlogEntries/0/canonicalizedBody", &[Part::LogEntry]),
+            ("/dsseEnvelope/payload", &[Part::Payload]),
+            ("/dsseEnvelope/signatures/0/sig", &[Part::Signature]),
+        ] {
+            let bytes = STANDARD.decode(value.pointer(place).unwrap().as_str().unwrap()).unwrap();
+            (0..bytes.len()).into_par_iter().step_by(11).for_each(|at| {
+                let (mut bytes, mut value) = (bytes.clone(), value.clone());
+                bytes[at] ^= 1;
+                *value.pointer_mut(place).unwrap() = STANDARD.encode(bytes).into();
+                let rejected = case.judge(value.to_string().as_bytes()).unwrap_err();
+                assert!(parts.contains(&rejected.part), "byte {at} of {place}: {rejected}");
+            });
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        at in 0..8000_usize,
+        len in 0..40_usize,
+    ) {
+        let case = Case::new(REKOR_V1);
+        prop_assert!(case.judge(&bytes).is_err());
+        let mut mixed = case.bundle.as_bytes().to_vec();
+        mixed.splice(at..at + len, bytes);
+        prop_assert!(mixed == case.bundle.as_bytes() || case.judge(&mixed).is_err());
+    }
+}
