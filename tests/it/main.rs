@@ -9,6 +9,7 @@ mod support;
 
 mod answers;
 mod base;
+mod bundles;
 mod conflicts;
 mod corners;
 mod crash;
@@ -35,7 +36,10 @@ mod saved;
 mod sides;
 mod signers;
 mod signing;
+mod signing_identity;
 mod signing_keys;
+mod signing_tampered;
+mod signing_unknown;
 mod sigstore_bed;
 mod trust;
 mod urls;
