@@ -9,6 +9,8 @@ use crate::work;
 /// A service of a Sigstore instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
+    /// Where a CI job gets its identity token.
+    Tokens,
     /// Fulcio: gives a certificate for an identity token.
     Authority,
     /// Rekor: keeps the log of signatures.
@@ -20,6 +22,7 @@ pub enum Service {
 impl std::fmt::Display for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::Tokens => "the CI system's token endpoint",
             Self::Authority => "the certificate authority (Fulcio)",
             Self::Log => "the transparency log (Rekor)",
             Self::TimeStamps => "the time stamp authority",
@@ -89,6 +92,9 @@ pub enum SignatureError {
         /// What it said.
         detail: String,
     },
+    /// The log has the entry of a signature, but does not give it back.
+    #[error("the transparency log (Rekor) took the signature, but its answer was lost")]
+    EntryLost,
     /// What was signed is not what a consumer would accept.
     #[error("the new signature does not hold, {0}")]
     Rejected(Rejected),
@@ -134,6 +140,7 @@ impl SignatureError {
             }
             Self::Refused { .. } => "read what it said; nothing was tagged unsigned",
             Self::Rejected(Rejected { part: Part::Clock, .. }) => "set this machine's clock right, then run again",
+            Self::EntryLost => "run again: it is signed anew, and the entry that was lost harms nobody",
             Self::Rejected(_) => "check that `trusted-root` and `signing-config` are of the same Sigstore instance",
             Self::Unknown(_) => "run again; nothing is signed while the answer is unknown",
             Self::NotFound(_) => {

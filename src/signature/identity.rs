@@ -11,6 +11,7 @@ use serde_json::Value;
 use sigstore_sign::oidc::IdentityToken;
 
 use crate::signature::error::SignatureError;
+use crate::signature::tokens::Tokens;
 
 /// What tokens are asked for, and what Fulcio takes.
 const AUDIENCE: &str = "sigstore";
@@ -33,24 +34,21 @@ impl std::fmt::Debug for Token {
 
 impl Token {
     /// Gets a token from where this process runs.
-    pub(super) async fn fetch() -> Result<Self, SignatureError> {
+    pub(super) async fn fetch(tokens: &Tokens) -> Result<Self, SignatureError> {
         if let Some(text) = variable(TOKEN_VARIABLE) {
             return Self::parse(text.trim());
         }
-        let asks = ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
-        if variable("GITHUB_ACTIONS").is_some() && asks.iter().any(|name| variable(name).is_none()) {
-            let detail = "this GitHub Actions job may not ask for one (pull requests from forks never may)";
-            return Err(SignatureError::NoToken(detail.to_owned()));
-        }
-        match IdentityToken::detect_ambient().await {
-            Ok(Some(token)) => Self::parse(token.expose_secret()),
-            Ok(None) => Err(SignatureError::NoToken(format!("this is no CI job, and {TOKEN_VARIABLE} is not set"))),
-            // The crate's own words end at "GitHub Actions detection error".
-            Err(_) if variable("GITHUB_ACTIONS").is_some() => {
-                let detail = "the endpoint that this GitHub Actions job was given refused, or did not answer";
+        let asks = ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"].map(variable);
+        match (variable("GITHUB_ACTIONS"), asks) {
+            (Some(_), [Some(url), Some(bearer)]) => Self::parse(&tokens.of_github(&url, &bearer, AUDIENCE).await?),
+            (Some(_), _) => {
+                let detail = "this GitHub Actions job may not ask for one (pull requests from forks never may)";
                 Err(SignatureError::NoToken(detail.to_owned()))
             }
-            Err(error) => Err(SignatureError::NoToken(error.to_string())),
+            (None, _) => match tokens.of_others().await? {
+                Some(token) => Self::parse(token.expose_secret()),
+                None => Err(SignatureError::NoToken(format!("this is no CI job, and {TOKEN_VARIABLE} is not set"))),
+            },
         }
     }
 

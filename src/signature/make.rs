@@ -23,8 +23,22 @@ pub(super) enum Hand {
     Key(Arc<PrivateKey>, PublicKey),
 }
 
+/// How often it is signed anew when the log's answer to a signature was lost for good.
+const SIGNATURES: usize = 2;
+
 /// Signs the statement for this place.
 pub(super) async fn make(place: Place<'_>, hand: &Hand, services: &Services) -> Result<Bytes, SignatureError> {
+    let mut made = once(place, hand, services).await;
+    for _ in 1..SIGNATURES {
+        if !matches!(made, Err(SignatureError::EntryLost)) {
+            break;
+        }
+        made = once(place, hand, services).await;
+    }
+    made
+}
+
+async fn once(place: Place<'_>, hand: &Hand, services: &Services) -> Result<Bytes, SignatureError> {
     let statement = place.statement();
     let signed = pae(PAYLOAD_TYPE, &statement);
     let defect = |error: String| SignatureError::Defect(error);

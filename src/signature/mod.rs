@@ -14,6 +14,8 @@ mod make;
 mod rejected;
 mod services;
 mod statement;
+mod tokens;
+mod tries;
 mod trust;
 mod turns;
 
@@ -36,6 +38,8 @@ use self::make::Hand;
 pub use self::rejected::{Part, Rejected};
 use self::services::Services;
 pub use self::statement::Place;
+use self::tokens::Tokens;
+use self::tries::PATIENCE;
 pub use self::trust::wrong_files;
 use self::turns::Turns;
 use crate::artifact::Cleared;
@@ -81,6 +85,7 @@ pub struct Signatures {
     judge: OnceCell<Result<Arc<Judge>, SignatureError>>,
     services: OnceCell<Result<Arc<Services>, SignatureError>>,
     hand: Mutex<Option<Hand>>,
+    tokens: Tokens,
     mirrors: Arc<Signers>,
     charts: Arc<Signers>,
     permits: Semaphore,
@@ -108,6 +113,7 @@ impl Signatures {
             judge: OnceCell::new(),
             services: OnceCell::new(),
             hand: Mutex::new(None),
+            tokens: Tokens::new(PATIENCE),
             permits: Semaphore::new(permits),
         }
     }
@@ -269,7 +275,7 @@ impl Signatures {
                 Hand::Key(Arc::new(private), public)
             }
             Signing::Keyless(keyless) => {
-                let token = Token::fetch().await?;
+                let token = Token::fetch(&self.tokens).await?;
                 token.check(&keyless.issuer, keyless.identity(role), clock)?;
                 Hand::Token(Arc::new(token))
             }

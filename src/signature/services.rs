@@ -1,7 +1,7 @@
-//! The services of a Sigstore instance: certificate authority, log, time stamps; each asked a few times, each named when it fails.
+//! The services of a Sigstore instance: certificate authority, log, time stamps; each named when it fails.
 //!
-//! Owns the order (time stamp before log, so that a signature is logged only when everything else is there) and what is tried
-//! again. The requests are `sigstore-sign`'s.
+//! Owns the order: time stamp before log, so that a signature is logged only when everything else is there. The requests are
+//! `sigstore-sign`'s.
 
 use std::time::Duration;
 
@@ -24,11 +24,7 @@ use sigstore_sign::types::{
 use crate::oci::Digest;
 use crate::settings::is_loopback;
 use crate::signature::error::{Service, SignatureError};
-
-/// How long one answer may take. A log of the second kind answers when its next checkpoint is out.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-/// How often a service is asked.
-const TRIES: u32 = 3;
+use crate::signature::tries::{Failure, Line};
 
 /// Who made a signature, as a log wants to know it.
 #[derive(Debug, Clone)]
@@ -40,9 +36,9 @@ pub(super) enum Maker {
 /// The services that a signing configuration names.
 #[derive(Debug)]
 pub(super) struct Services {
-    authority: Option<FulcioClient>,
-    log: Option<Log>,
-    time_stamps: Option<TimestampClient>,
+    authority: Option<(FulcioClient, Line)>,
+    log: Option<(Log, Line)>,
+    time_stamps: Option<(TimestampClient, Line)>,
 }
 
 #[derive(Debug)]
@@ -83,17 +79,19 @@ impl Services {
         };
         let authority = FulcioClient::builder(chosen.fulcio_url()).with_http_client(client.clone()).build();
         let time_stamps = chosen.tsa_url().map(|url| TimestampClient::builder(url).with_http_client(client).build());
+        let authority = authority.map_err(|error| error.to_string())?;
+        let time_stamps = time_stamps.transpose().map_err(|error| error.to_string())?;
         Ok(Self {
-            authority: Some(authority.map_err(|error| error.to_string())?),
-            log: Some(log),
-            time_stamps: time_stamps.transpose().map_err(|error| error.to_string())?,
+            authority: Some((authority, Line::to(Service::Authority, patience))),
+            log: Some((log, Line::to(Service::Log, patience))),
+            time_stamps: time_stamps.map(|client| (client, Line::to(Service::TimeStamps, patience))),
         })
     }
 
     /// A certificate for this key and token.
     pub(super) async fn certify(&self, token: &IdentityToken, key: &KeyPair) -> Result<DerCertificate, SignatureError> {
         use sigstore_sign::fulcio::Error;
-        let Some(authority) = &self.authority else {
+        let Some((authority, line)) = &self.authority else {
             return Err(SignatureError::Defect("no certificate authority".to_owned()));
         };
         let ask = async || {
@@ -104,10 +102,13 @@ impl Services {
                 other => Failure::Lasting(other.to_string()),
             })
         };
-        tried(Service::Authority, ask).await
+        line.ask(ask).await
     }
 
     /// Time stamp and log entry of a signature, as far as there are services for them.
+    ///
+    /// [`SignatureError::EntryLost`] when a log of the second kind has an entry whose answer was lost: such a log tells of an
+    /// entry once, and only another signature gets another answer.
     pub(super) async fn witness(
         &self,
         envelope: &DsseEnvelope,
@@ -115,17 +116,20 @@ impl Services {
     ) -> Result<(Option<TimestampToken>, Option<TransparencyLogEntry>), SignatureError> {
         use sigstore_sign::tsa::Error;
         let mut stamp = None;
-        if let Some(time_stamps) = &self.time_stamps {
+        if let Some((time_stamps, line)) = &self.time_stamps {
             let ask = async || {
                 time_stamps.timestamp_signature(&envelope.signature.sig).await.map_err(|error| match error {
-                    Error::Http(detail) => Failure::Passing(detail),
+                    Error::Http(detail) => of_words(detail),
                     other => Failure::Lasting(other.to_string()),
                 })
             };
-            stamp = Some(tried(Service::TimeStamps, ask).await?);
+            stamp = Some(line.ask(ask).await?);
         }
         let entry = match &self.log {
-            Some(log) => Some(tried(Service::Log, async || log.enter(envelope, maker).await.map_err(failure)).await?),
+            Some((log, line)) => {
+                let entry = line.ask(async || log.enter(envelope, maker).await.map_err(failure)).await?;
+                Some(entry.ok_or(SignatureError::EntryLost)?)
+            }
             None => None,
         };
         Ok((stamp, entry))
@@ -133,7 +137,8 @@ impl Services {
 }
 
 impl Log {
-    async fn enter(&self, envelope: &DsseEnvelope, maker: &Maker) -> Result<TransparencyLogEntry, RekorError> {
+    /// The entry of this signature; `None` when the log has it and does not give it back.
+    async fn enter(&self, envelope: &DsseEnvelope, maker: &Maker) -> Result<Option<TransparencyLogEntry>, RekorError> {
         match self {
             Self::V1(client) => {
                 let entry = match client.create_dsse_entry(dsse_entry(envelope, maker)?).await {
@@ -142,19 +147,21 @@ impl Log {
                     other => other?,
                 };
                 let converted = entry.to_bundle_entry(KindVersion::DsseV001);
-                converted.map_err(|error| RekorError::InvalidResponse(error.to_string()))
+                converted.map(Some).map_err(|error| RekorError::InvalidResponse(error.to_string()))
             }
             Self::V2(client) => {
                 let details = RekorV2KeyDetails::PkixEcdsaP256Sha256;
                 let (hash, signature) = (hash_of(envelope), &envelope.signature.sig);
-                client
-                    .create_entry(match maker {
-                        Maker::Certificate(certificate) => {
-                            HashedRekordV2::new_with_certificate(&hash, signature, certificate, details)
-                        }
-                        Maker::Key(key) => HashedRekordV2::new_with_public_key(&hash, signature, key, details),
-                    })
-                    .await
+                let entry = match maker {
+                    Maker::Certificate(certificate) => {
+                        HashedRekordV2::new_with_certificate(&hash, signature, certificate, details)
+                    }
+                    Maker::Key(key) => HashedRekordV2::new_with_public_key(&hash, signature, key, details),
+                };
+                match client.create_entry(entry).await {
+                    Err(RekorError::Status { status: 409, .. }) => Ok(None),
+                    other => other.map(Some),
+                }
             }
         }
     }
@@ -182,7 +189,11 @@ async fn logged_before(client: &RekorClient, message: &str) -> Result<LogEntry, 
     let Some(name) = message.split(|char: char| !char.is_ascii_hexdigit()).find(is_name) else {
         return Err(RekorError::Status { status: 409, message: message.to_owned() });
     };
-    client.get_entry_by_uuid(&EntryUuid::new(name)).await
+    match client.get_entry_by_uuid(&EntryUuid::new(name)).await {
+        // It has taken the entry and will show it as soon as it is part of the tree.
+        Err(RekorError::Status { status: 404, message }) => Err(RekorError::Http(message)),
+        other => other,
+    }
 }
 
 /// The services for one signature. Those of a private instance may go without time stamps.
@@ -209,22 +220,6 @@ fn chosen(config: &SigningConfig) -> Result<SigningServices, String> {
     Ok(chosen)
 }
 
-/// Why a service gave no answer that can be used.
-#[derive(Debug)]
-enum Failure {
-    /// It may answer later.
-    Passing(String),
-    /// It will say the same again.
-    Lasting(String),
-}
-
-impl Failure {
-    fn of_status(status: u16, message: &str) -> Self {
-        let detail = format!("HTTP {status}: {}", message.chars().take(300).collect::<String>());
-        if status == 429 || status >= 500 { Self::Passing(detail) } else { Self::Lasting(detail) }
-    }
-}
-
 fn failure(error: RekorError) -> Failure {
     match error {
         RekorError::Http(detail) => Failure::Passing(detail),
@@ -233,22 +228,11 @@ fn failure(error: RekorError) -> Failure {
     }
 }
 
-/// Asks a service until it answers, at most a few times.
-async fn tried<T>(service: Service, ask: impl AsyncFn() -> Result<T, Failure>) -> Result<T, SignatureError> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(Failure::Lasting(detail)) => return Err(SignatureError::Refused { service, detail }),
-            Err(Failure::Passing(detail)) if tries >= TRIES => {
-                let detail = format!("{detail} ({tries} tries)");
-                return Err(SignatureError::Unreachable { service, detail });
-            }
-            Err(Failure::Passing(_)) => {
-                let pause = fastrand::u64(500..1000) << tries;
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-            }
-        }
+/// What the client of time stamps makes of an answer: it tells the status in words only.
+fn of_words(detail: String) -> Failure {
+    let status = detail.strip_prefix("TSA returned status ").and_then(|status| status.split_once(' '));
+    match status.and_then(|(code, reason)| Some((code.parse().ok()?, reason))) {
+        Some((code, reason)) => Failure::of_status(code, reason),
+        None => Failure::Passing(detail),
     }
 }

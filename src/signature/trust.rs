@@ -14,7 +14,8 @@ use crate::settings::{KeySigning, KeylessSigning, PastSigner, RootPath, Signing,
 use crate::signature::error::SignatureError;
 use crate::signature::judge::{Judge, Unlogged};
 use crate::signature::key::{PrivateKey, PublicKey, password};
-use crate::signature::services::{PATIENCE, Services};
+use crate::signature::services::Services;
+use crate::signature::tries::PATIENCE;
 use crate::work;
 
 /// How long one file of the TUF repository may take.

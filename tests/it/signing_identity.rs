@@ -53,7 +53,11 @@ fn a_run_that_cannot_sign_as_the_settings_say_publishes_nothing() {
         ("issuer", Claims { issuer: Some(other.clone()), ..good() }, &["the issuer of this run", &other, settings]),
         ("expired", Claims::expired(), &["it expired 60", token]),
         ("early", Claims::early(), &["it is valid only in ", token]),
-        ("refused", Claims { refused: true, ..good() }, &["GitHub Actions job was given refused", "id-token: write"]),
+        (
+            "refused",
+            Claims { refused: true, ..good() },
+            &["the CI system's token endpoint refused: HTTP 403", "id-token: write"],
+        ),
     ];
     for (what, claims, says) in cases {
         signed.workspace.set_all(&signed.fronted.github_env(&claims));
