@@ -126,6 +126,11 @@ pub(crate) fn spawn(command: &mut Command) -> Running {
 }
 
 impl Running {
+    /// What `kill` wants to know.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Sends a signal: `INT`, `TERM`, `KILL`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.pid.to_string()]).status();

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::charts::Desk;
+use super::images::Image;
 use super::process::{Ran, hermetic, run};
 use super::registry::{Kind, Registry};
 use super::sigstore::{COSIGNS, Claims, Fronted, RekorVersion, Sigstore};
@@ -55,6 +57,65 @@ impl Signed {
         signed.workspace.run("lock").ok();
         signed.registry.front().take();
         signed
+    }
+
+    /// As [`Self::new`], with charts that no tool made, which takes no time however many they are.
+    pub(crate) fn quickly(sigstore: &'static Sigstore, kind: Kind, version: RekorVersion, versions: &[&str]) -> Self {
+        let (registry, desk) = (Registry::start(kind), Desk::new());
+        let fronted = Fronted::new(sigstore, version);
+        Self::publish_unsigned(&registry, "upstream", versions);
+        let workspace = Self::offer(&registry, sigstore, &fronted, "charts", versions);
+        Self { registry, desk, workspace, sigstore, fronted, version }
+    }
+
+    /// A locked workspace that mirrors `web` in these versions from `upstream` to `publish`.
+    pub(crate) fn offer(
+        registry: &Registry,
+        sigstore: &Sigstore,
+        fronted: &Fronted,
+        publish: &str,
+        versions: &[&str],
+    ) -> Workspace {
+        let publish = registry.repository(publish);
+        let mut workspace = Workspace::signing(&publish, &keyless(sigstore)).plain_http(&registry.host());
+        workspace.write("sigstore/trusted_root.json", fs::read(sigstore.trusted_root()).unwrap());
+        workspace.write("sigstore/signing_config.json", fs::read(fronted.signing_config()).unwrap());
+        let source = registry.repository("upstream/web");
+        workspace.mirror("web", &source, &format!("{publish}/web"), versions, &unsigned());
+        workspace.set_all(&fronted.github_env(&Claims::default()));
+        workspace.run("lock").ok();
+        workspace
+    }
+
+    /// Publishes these versions as they are, without a signature.
+    pub(crate) fn publish_unsigned(registry: &Registry, publish: &str, versions: &[&str]) {
+        let publish = registry.repository(publish);
+        let workspace = Workspace::new(&publish).plain_http(&registry.host()).layout("upstream.example", "upstream");
+        for version in versions {
+            Image::chart("web", version, "", None).put(&workspace.path("upstream/web"), version);
+        }
+        workspace.mirror("web", "upstream.example/web", &format!("{publish}/web"), versions, &unsigned());
+        workspace.run("lock").ok();
+        workspace.run("apply --allow-changes 1000").ok();
+    }
+
+    /// What is attached to a chart and listed, each with its digest and kind.
+    #[track_caller]
+    pub(crate) fn attached(&self, reference: &str) -> Vec<(String, String)> {
+        let digest = self.desk.digest(reference);
+        let (repository, _) = reference.rsplit_once(':').unwrap();
+        let listed =
+            self.desk.run(Tool::Oras, &format!("discover --plain-http --format json {repository}@{digest}")).ok();
+        let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let listed = listed["referrers"].as_array().cloned().unwrap_or_default();
+        listed.iter().map(|one| (text(&one["digest"]), text(&one["artifactType"]))).collect()
+    }
+
+    /// How many bundles are attached to a chart and listed.
+    #[track_caller]
+    pub(crate) fn bundles(&self, reference: &str) -> usize {
+        self.attached(reference).iter().filter(|(_, kind)| kind.contains("sigstore.bundle")).count()
     }
 
     /// Where the chart is published.

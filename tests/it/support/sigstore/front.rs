@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -42,8 +42,20 @@ pub(crate) struct Fronted {
     sigstore: &'static Sigstore,
     doors: [Door; 4],
     seen: Arc<Mutex<Vec<Seen>>>,
+    flights: Arc<Flights>,
+    witness: Arc<Mutex<Option<Witness>>>,
     signing_config: PathBuf,
     _dir: TempDir,
+}
+
+/// Is told of a request that has arrived, before anything is done about it.
+type Witness = Box<dyn Fn() + Send + Sync>;
+
+/// How many requests are being answered at a time.
+#[derive(Default)]
+struct Flights {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 const SERVICES: [Service; 4] = [Service::Issuer, Service::Fulcio, Service::Rekor, Service::Tsa];
@@ -51,11 +63,12 @@ const SERVICES: [Service; 4] = [Service::Issuer, Service::Fulcio, Service::Rekor
 impl Fronted {
     pub(crate) fn new(sigstore: &'static Sigstore, version: RekorVersion) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let (flights, witness) = (Arc::new(Flights::default()), Arc::default());
         let mut config = fs::read_to_string(sigstore.signing_config(version)).unwrap();
         let doors = SERVICES.map(|service| {
             let port = sigstore.parts.ports.of(service, version);
             let behind = port.unwrap_or_else(|| sigstore.issuer().rsplit(':').next().unwrap().parse().unwrap());
-            let door = Door::open(service, behind, &seen);
+            let door = Door::open(service, behind, (&seen, &flights, &witness));
             // The issuer keeps its address: tokens are compared with it.
             if service != Service::Issuer {
                 let (from, to) = (format!("localhost:{behind}"), format!("localhost:{}", door.port));
@@ -67,7 +80,7 @@ impl Fronted {
         let dir = TempDir::new().unwrap();
         let signing_config = dir.path().join("signing_config.json");
         fs::write(&signing_config, config).unwrap();
-        Self { sigstore, doors, seen, signing_config, _dir: dir }
+        Self { sigstore, doors, seen, flights, witness, signing_config, _dir: dir }
     }
 
     /// As the shared one's, through the doors.
@@ -119,10 +132,28 @@ impl Fronted {
         self.seen.lock().unwrap().iter().filter(taken).count()
     }
 
+    /// How many requests there were at the services at once, at most, since the last call.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.flights.most.swap(0, Ordering::SeqCst)
+    }
+
+    /// From now on `witness` is called for each request that arrives, which is then done whatever happens to its sender.
+    pub(crate) fn on_request(&self, witness: impl Fn() + Send + Sync + 'static) {
+        *self.witness.lock().unwrap() = Some(Box::new(witness));
+    }
+
+    /// From now on nobody is told.
+    pub(crate) fn unwatched(&self) {
+        *self.witness.lock().unwrap() = None;
+    }
+
     fn door(&self, service: Service) -> &Door {
         self.doors.iter().find(|door| door.service == service).unwrap()
     }
 }
+
+/// What all doors tell of what comes through them.
+type Watched<'a> = (&'a Arc<Mutex<Vec<Seen>>>, &'a Arc<Flights>, &'a Arc<Mutex<Option<Witness>>>);
 
 /// One port in front of one service.
 struct Door {
@@ -133,11 +164,18 @@ struct Door {
 }
 
 impl Door {
-    fn open(service: Service, behind: u16, seen: &Arc<Mutex<Vec<Seen>>>) -> Self {
+    fn open(service: Service, behind: u16, (seen, flights, witness): Watched<'_>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (fault, closed) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let visitor = Visitor { service, behind, seen: Arc::clone(seen), fault: Arc::clone(&fault) };
+        let visitor = Visitor {
+            service,
+            behind,
+            seen: Arc::clone(seen),
+            flights: Arc::clone(flights),
+            witness: Arc::clone(witness),
+            fault: Arc::clone(&fault),
+        };
         let ends = Arc::clone(&closed);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -166,6 +204,8 @@ struct Visitor {
     service: Service,
     behind: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
+    flights: Arc<Flights>,
+    witness: Arc<Mutex<Option<Witness>>>,
     fault: Arc<Mutex<Option<(Fault, usize)>>>,
 }
 
@@ -173,6 +213,9 @@ impl Visitor {
     /// One request, one answer, and the connection ends.
     fn serve(&self, client: &TcpStream) -> io::Result<()> {
         let (request, bytes) = read_request(client)?;
+        if let Some(witness) = self.witness.lock().unwrap().as_ref() {
+            witness();
+        }
         let fault = self.next_fault();
         let place = self.record(request);
         let mut client = client;
@@ -210,14 +253,24 @@ impl Visitor {
 
     /// The service's answer, whole.
     fn ask(&self, place: usize, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        let mut service = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.behind)))?;
-        service.write_all(bytes)?;
-        let mut answer = Vec::new();
-        service.read_to_end(&mut answer)?;
+        let now = self.flights.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.flights.most.fetch_max(now, Ordering::SeqCst);
+        let answer = self.answer(bytes);
+        // Before the client has it: what it asks next is another request.
+        self.flights.now.fetch_sub(1, Ordering::SeqCst);
+        let answer = answer?;
         let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         if let Some(seen) = self.seen.lock().unwrap().get_mut(place) {
             seen.status = status;
         }
+        Ok(answer)
+    }
+
+    fn answer(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let mut service = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.behind)))?;
+        service.write_all(bytes)?;
+        let mut answer = Vec::new();
+        service.read_to_end(&mut answer)?;
         Ok(answer)
     }
 }
