@@ -7,6 +7,7 @@ mod graph;
 mod lock;
 mod output;
 mod plan;
+mod render;
 mod session;
 mod validate;
 mod verify;
@@ -79,6 +80,24 @@ enum Format {
     Json,
 }
 
+/// How a plan is printed on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PlanFormat {
+    /// For people.
+    Human,
+    /// For programs: schemas/plan.schema.json describes it.
+    Json,
+    /// For a pull request's comment or a job's summary.
+    Markdown,
+}
+
+impl PlanFormat {
+    /// How errors of the input are printed beside it.
+    fn of_errors(self) -> Format {
+        if self == Self::Json { Format::Json } else { Format::Human }
+    }
+}
+
 /// `--format`, for the commands that report.
 #[derive(Debug, Args)]
 struct Report {
@@ -95,6 +114,8 @@ enum Command {
     Lock(lock::Options),
     /// Show what `apply` would do, and what a person must look at first.
     Plan(plan::Options),
+    /// Show a plan that was written before, from its JSON alone.
+    Render(render::Options),
     /// Publish what is pinned and not yet published.
     Apply(apply::Options),
     /// Audit what is published, from the destination's own bytes.
@@ -111,11 +132,11 @@ impl Command {
         match self {
             Self::Validate(options) => options.report.format,
             Self::Lock(options) => options.report.format,
-            Self::Plan(options) => options.report.format,
+            Self::Plan(options) => options.format.of_errors(),
             Self::Apply(options) => options.report.format,
             Self::Verify(options) => options.report.format,
             Self::Why(options) => options.report.format,
-            Self::Graph(_) => Format::Human,
+            Self::Graph(_) | Self::Render(_) => Format::Human,
         }
     }
 }
@@ -144,6 +165,7 @@ pub fn main() -> ExitCode {
             Command::Validate(options) => validate::run(common, &options),
             Command::Lock(options) => lock::run(common, &options).await,
             Command::Plan(options) => plan::run(common, &options).await,
+            Command::Render(options) => render::run(&options),
             Command::Apply(options) => apply::run(common, &options).await,
             Command::Verify(options) => verify::run(common, &options).await,
             Command::Graph(options) => graph::run(common, &options).await,

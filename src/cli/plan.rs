@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::apply::too_many_changes;
 use crate::artifact::Clearing;
 use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
-use crate::cli::{Common, Format, Report, interrupted, output, status};
+use crate::cli::{Common, PlanFormat, interrupted, output, status};
 use crate::diagnostic::Problems;
 use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
@@ -35,8 +35,9 @@ pub(super) struct Options {
     /// Exit with 2 when there is something to do.
     #[arg(long)]
     detailed_exitcode: bool,
-    #[command(flatten)]
-    pub(super) report: Report,
+    /// How the plan is printed.
+    #[arg(long, value_enum, default_value_t = PlanFormat::Human)]
+    pub(super) format: PlanFormat,
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
@@ -67,12 +68,14 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     plan.inputs = inputs;
     told.append(&mut plan.findings);
     plan.findings = told;
-    match options.report.format {
-        Format::Human => output::data(&report::plan(&plan))?,
-        Format::Json => output::data(&report::json::plan(&plan))?,
+    let json = report::json::plan(&plan);
+    match options.format {
+        PlanFormat::Human => output::data(&report::plan(&plan))?,
+        PlanFormat::Json => output::data(&json)?,
+        PlanFormat::Markdown => output::data(&report::markdown::plan(&json).map_err(Stop::Message)?)?,
     }
     if let Some(file) = &options.out {
-        files::write_whole(file, &[report::json::plan(&plan).as_bytes()], Readers::All)
+        files::write_whole(file, &[json.as_bytes()], Readers::All)
             .map_err(|error| Stop::Message(format!("cannot write the plan to {}: {error}", file.display())))?;
     }
     Ok(status(plan.verdict(), options.detailed_exitcode))

@@ -4,10 +4,13 @@
 //! calls it writes that. Text for people carries the escape sequences of its colours, and no others: a stream that is no
 //! terminal has them stripped.
 
+mod answer;
 pub mod escape;
 mod human;
 pub mod json;
+pub mod markdown;
 mod progress;
+mod words;
 
 pub use human::{Why, audit, error, outcome, plan, problems, resolution, validated, why};
 pub use progress::Progress;

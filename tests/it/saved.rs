@@ -119,3 +119,22 @@ fn a_plan_made_offline_is_not_applied() {
     sides.workspace.run("apply offline.json").refused().says("offline");
     assert_eq!(sides.at_destination("web", "1.0.0"), None);
 }
+
+/// Markdown comes from the JSON alone: what `render` makes of a saved plan is what `plan` printed.
+#[test]
+fn a_saved_plan_is_rendered_from_its_json_alone() {
+    let sides = planned();
+    let printed = sides.workspace.run("plan --format markdown").ok().stdout();
+    assert!(printed.starts_with("<!-- chartsync plan -->\n### chartsync: safe to merge? ✅ yes\n"), "{printed}");
+    let elsewhere = tempfile::TempDir::new().unwrap();
+    fs::copy(sides.workspace.path("p.json"), elsewhere.path().join("p.json")).unwrap();
+    let render = || {
+        let mut command = sides.workspace.command();
+        command.current_dir(elsewhere.path()).args(["render", "p.json"]);
+        crate::support::process::run(&mut command)
+    };
+    assert_eq!(render().ok().stdout(), printed);
+    let json = fs::read_to_string(elsewhere.path().join("p.json")).unwrap();
+    fs::write(elsewhere.path().join("p.json"), json.replacen("\"network\"", "\"netwerk\"", 1)).unwrap();
+    render().exits(1).says("p.json").says("it is no plan that this chartsync reads");
+}

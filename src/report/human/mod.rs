@@ -21,29 +21,12 @@ pub use resolution::resolution;
 pub use validated::validated;
 pub use why::{Why, why};
 
+use super::words::{are, count, stale};
 use crate::lock::Signer;
 use crate::settings::Accept;
 
 /// The most characters that are shown of what a signer says about itself.
 const CLAIMS: usize = 300;
-
-/// `1 chart`, `2 charts`.
-fn count(number: usize, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
-}
-
-/// `is` or `are`, as the number wants.
-fn are(number: usize) -> &'static str {
-    if number == 1 { "is" } else { "are" }
-}
-
-/// That so many declared versions have nothing to be published.
-fn stale(number: usize) -> String {
-    match number {
-        1 => "1 version lacks a pin that satisfies its manifest".to_owned(),
-        _ => format!("{number} versions lack a pin that satisfies their manifest"),
-    }
-}
 
 /// A size in bytes as it is read: exact below 1 KiB, else with one digit after the point.
 fn size(bytes: u64) -> String {

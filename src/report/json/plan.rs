@@ -24,6 +24,9 @@ struct WirePlan {
     network: &'static str,
     /// The revision that it was compared with.
     base: Option<String>,
+    /// Whether it is safe to merge, and why: the first line of every view.
+    answer: &'static str,
+    reason: String,
     all_is_well: bool,
     verdict: &'static str,
     has_changes: bool,
@@ -41,6 +44,7 @@ struct WirePlan {
 pub fn plan(plan: &Plan) -> String {
     let has_changes = plan.changes().next().is_some();
     let is_stopped = plan.findings.iter().any(|finding| finding.severity() == Severity::Blocking);
+    let answer = crate::report::answer::answer(plan);
     let wire = WirePlan {
         tool: TOOL,
         inputs: plan.inputs.iter().map(|(file, digest)| (file.clone(), digest.to_string())).collect(),
@@ -50,6 +54,8 @@ pub fn plan(plan: &Plan) -> String {
         },
         network: plan.network.name(),
         base: plan.base.clone(),
+        answer: answer.word,
+        reason: answer.reason,
         all_is_well: plan.all_is_well(),
         verdict: verdict(plan.verdict()),
         has_changes,

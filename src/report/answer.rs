@@ -1,0 +1,79 @@
+//! Is it safe to merge? The one answer that every view of a plan begins with.
+
+use crate::diagnostic::Severity;
+use crate::finding::Code;
+use crate::plan::{Network, Plan, Scope, State};
+use crate::report::words::{are, count, stale};
+
+/// The answer and what it rests on.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// `yes`, `yes` with a condition, `no`, or `cannot tell`.
+    pub(super) word: &'static str,
+    pub(super) reason: String,
+}
+
+/// The answer of a plan: never `yes` when it is filtered, offline or failed.
+pub(super) fn answer(plan: &Plan) -> Answer {
+    let mut blocking = Vec::new();
+    let of = |state: fn(&State) -> bool| plan.rows.iter().filter(|row| state(&row.state)).count();
+    let of_run = |is_error| {
+        let blocking = plan.findings.iter().filter(|finding| finding.severity() == Severity::Blocking);
+        blocking.filter(|finding| (finding.code == Code::Error) == is_error).count()
+    };
+    if of_run(false) > 0 {
+        blocking.push(format!("{} about the whole run", count(of_run(false), "finding")));
+    }
+    let withheld = of(|state| *state == State::Withheld);
+    if withheld > 0 {
+        blocking.push(format!("{} {} withheld", count(withheld, "chart"), are(withheld)));
+    }
+    let unpinned = of(|state| *state == State::Stale);
+    if unpinned > 0 {
+        blocking.push(stale(unpinned));
+    }
+    let certain = !blocking.is_empty();
+    if of_run(true) > 0 {
+        blocking.push(format!("{} of the whole run", count(of_run(true), "error")));
+    }
+    let failed = of(|state| *state == State::Failed);
+    if failed > 0 {
+        blocking.push(format!("{} could not be examined", count(failed, "chart")));
+    }
+    if !blocking.is_empty() {
+        return Answer { word: if certain { "no" } else { "cannot tell" }, reason: blocking.join(", ") };
+    }
+    if plan.all_is_well() { yes(plan) } else { Answer { word: "cannot tell", reason: unknown(plan) } }
+}
+
+fn yes(plan: &Plan) -> Answer {
+    let changes = plan.changes().count();
+    let does = match (changes, plan.rows.len()) {
+        (0, 0) => "no chart is declared".to_owned(),
+        (0, rows) => format!("nothing to do, {} {} published as pinned", count(rows, "chart"), are(rows)),
+        (changes, _) => format!("{} would change, each verified", count(changes, "chart")),
+    };
+    let warnings = plan.all_findings().filter(|finding| finding.severity() == Severity::Warning).count();
+    let word = if warnings == 0 { "yes" } else { "yes, if you agree with the warnings below" };
+    Answer { word, reason: does }
+}
+
+/// Why a plan without a blocking finding still cannot answer.
+fn unknown(plan: &Plan) -> String {
+    let mut reasons = Vec::new();
+    if plan.network == Network::Offline {
+        reasons.push("no registry was asked".to_owned());
+    }
+    if plan.scope == Scope::Filtered {
+        reasons.push("only what was selected was looked at".to_owned());
+    }
+    let unseen = plan.rows.iter().filter(|row| row.state == State::Unseen).count();
+    if unseen > 0 {
+        reasons.push(format!("{} cannot be seen without a credential", count(unseen, "chart")));
+    }
+    let undecided = plan.rows.iter().filter(|row| row.state == State::Undecided).count();
+    if undecided > 0 && plan.network == Network::Online {
+        reasons.push(format!("{} not looked at", count(undecided, "chart")));
+    }
+    reasons.join(", ")
+}

@@ -1,0 +1,68 @@
+//! What is read of a plan's JSON to be shown. The schema has been held before.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Plan {
+    pub(super) tool: String,
+    pub(super) base: Option<String>,
+    pub(super) answer: String,
+    pub(super) reason: String,
+    pub(super) counts: BTreeMap<String, usize>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) charts: Vec<Chart>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Chart {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) reference: String,
+    pub(super) source: Option<String>,
+    pub(super) state: String,
+    pub(super) signature_note: Option<String>,
+    pub(super) held: Option<String>,
+    pub(super) pin: Option<Pin>,
+    pub(super) claims: Option<String>,
+    pub(super) accepted: Vec<Accept>,
+    pub(super) findings: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Pin {
+    pub(super) digest: String,
+    pub(super) signer: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Accept {
+    pub(super) finding: String,
+    pub(super) reason: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Finding {
+    pub(super) code: String,
+    pub(super) sign: String,
+    pub(super) severity: String,
+    pub(super) reference: Option<String>,
+    pub(super) location: Option<Location>,
+    pub(super) message: String,
+    pub(super) next: String,
+    pub(super) exception: Option<Exception>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Location {
+    pub(super) file: String,
+    pub(super) line: Option<u32>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Exception {
+    pub(super) toml: String,
+}
