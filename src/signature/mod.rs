@@ -225,7 +225,7 @@ impl Signatures {
         }
     }
 
-    /// Makes a signature that holds, and keeps it before anyone sees it.
+    /// Makes a signature, keeps it before anyone sees it, and gives it if it holds.
     async fn make(
         &self,
         registry: &Registry,
@@ -237,11 +237,12 @@ impl Signatures {
         let bundle = make::make(place, &hand, self.services().await?).await?;
         let subject = Descriptor::of(IMAGE_MANIFEST, &cleared.fetched().image.bytes);
         let artifact = attachment(bundle, subject, self.created());
+        // Even if it does not hold now, by a clock that is wrong: it is logged, and is judged again before it is used.
+        self.keep(place, &artifact).await;
         let finder = Finder { registry, place, judge: self.judge().await?, signers: self.signers(role) };
         // A clock that is a little behind would call it one of the future.
         tokio::time::sleep(logged_ahead(artifact.layer().1).min(SKEW)).await;
         finder.judged(artifact.bytes(), artifact.layer().1).await.map_err(SignatureError::Rejected)?;
-        self.keep(place, &artifact).await;
         Ok(artifact)
     }
 
