@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -311,6 +312,20 @@ def commit():
     same("nothing is forced", step.git("ls-remote", "origin", "refs/heads/renovate/a").split()[0], pushed)
 
 
+def commit_without_keyrings():
+    step = Step()
+    step.git("init", "-q", "--bare", "../remote")
+    step.git("init", "-q")
+    (step.home / "mirrors.lock").write_text("old")
+    step.git("add", "-A")
+    step.git("commit", "-qm", "a")
+    step.git("remote", "add", "origin", str(step.at / "remote"))
+    (step.at / "temp/locked").mkdir()
+    (step.at / "temp/locked/mirrors.lock").write_text("new")
+    status = step.run("lock.yaml", "commit", "Commit the pins", GH_TOKEN="t", GITHUB_REF="refs/heads/renovate/a")
+    same("commit without keyrings", (status, step.git("show", "--format=", "--name-only", "HEAD")), (0, "mirrors.lock"))
+
+
 def drift():
     def document(*severities, charts=()):
         return json.dumps({"findings": [{"severity": each} for each in severities], "charts": [{"findings": [{"severity": each} for each in found]} for found in charts]})
@@ -361,6 +376,60 @@ def gates():
             same(f"{file}: {results}", step.run(file, "gate", "All of them", NEEDS=needs) == 0, expect)
 
 
+def approved():
+    """What docs/your-own-repository.md answers the audit question with: the one merge that brought a digest."""
+    page = (ROOT / "docs/your-own-repository.md").read_text()
+    command = next(line for line in page.splitlines() if line.startswith("git log --first-parent -S"))
+    step = Step()
+    step.git("init", "-q")
+    for branch, squash in (("a", False), ("b", True), ("c", False)):
+        step.git("checkout", "-q", "-b", branch)
+        with open(step.home / "mirrors.lock", "a") as lock:
+            lock.write(f'digest = "sha256:{branch}"\n')
+        step.git("add", "-A")
+        step.git("commit", "-qm", f"pin {branch}")
+        if branch == "a":
+            step.git("branch", "-q", "-f", "main")
+            continue
+        step.git("checkout", "-q", "main")
+        step.git("merge", "-q", *(["--squash"] if squash else ["--no-ff", "-m", f"merge {branch}"]), branch)
+        if squash:
+            step.git("commit", "-qm", f"merge {branch}")
+    for branch in ("b", "c"):
+        status = step.run(None, None, None, script=command, digest=f"sha256:{branch}")
+        same(f"who approved {branch}", (status, [line.split(": ", 1)[1] for line in step.said.splitlines()]), (0, [f"merge {branch}"]))
+
+
+def whole():
+    """A pull request on the quickstart, with the real chartsync: from the commit that judges to the comment."""
+    if not (binary := os.environ.get("CHARTSYNC")):
+        return
+    step = Step()
+    shutil.copytree(ROOT / "examples/quickstart", step.home / "tree")
+    step.git("init", "-q", at="tree")
+    manifest = step.home / "tree/mirrors/edge-proxy.yaml"
+    versions = manifest.read_text()
+    for text in (versions.replace("  - 1.5.0\n", ""), versions):
+        manifest.write_text(text)
+        step.git("add", "-A", at="tree")
+        step.git("commit", "-qm", "a", at="tree")
+    (step.home / "tool").mkdir()
+    shutil.copy(binary, step.home / "tool/chartsync")
+    digest = hashlib.sha256(Path(binary).read_bytes()).hexdigest()
+    base = step.git("rev-parse", "HEAD^1", at="tree")
+    status = step.run("mirror.yaml", "plan", "Plan", DIGEST=digest, BASE=base, CHARTSYNC_CACHE=str(step.at / "cache"))
+    same("whole: plan", (status, step.output, step.summary.startswith(f"{MARKER}\n"), "edge-proxy 1.5.0" in step.summary), (0, {"made": "true"}, True, True))
+    planned = step.summary
+    (step.home / "plan").mkdir()
+    (step.home / "plan.json").rename(step.home / "plan/plan.json")
+    # No checkout there.
+    (step.home / "tree").rename(step.at / "gone")
+    step.answer("gh", "api", "--paginate", says="[]")
+    status = step.run("mirror.yaml", "comment", "Write the comment, or edit it", DIGEST=digest, GH_TOKEN="t", NUMBER="5", HEAD="abc")
+    body = step.asked("gh")[-1]["bodies"][0]
+    same("whole: comment", (status, body.startswith(planned), len(body) < 65536), (0, True, True))
+
+
 def understood():
     """What the steps gave to chartsync are arguments that it takes."""
     binary = os.environ.get("CHARTSYNC")
@@ -373,7 +442,7 @@ def understood():
 
 
 WORKFLOWS = {path.name: YAML(typ="safe", pure=True).load(path.read_text()) for path in (ROOT / ".github/workflows").iterdir()}
-for scenario in (base_commit, build, plan, comment, publish, canaries, lock, commit, drift, gates, understood):
+for scenario in (base_commit, build, plan, comment, publish, canaries, lock, commit, commit_without_keyrings, drift, gates, approved, whole, understood):
     scenario()
 print(f"{COUNT} things that steps must do, {COUNT - len(BAD)} done")
 sys.exit(bool(BAD))
