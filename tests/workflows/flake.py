@@ -75,11 +75,7 @@ def main():
     try:
         (work / "home").mkdir()
         flake = work / "flake"
-        listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], check=True, capture_output=True, text=True).stdout
-        for name in filter(None, listed.split("\0")):
-            (flake / name).parent.mkdir(parents=True, exist_ok=True)
-            if os.path.lexists(ROOT / name):
-                shutil.copy(ROOT / name, flake / name, follow_symlinks=False)
+        shutil.copytree(ROOT, flake, symlinks=True, ignore=shutil.ignore_patterns(".git", "target"))
         if told := evaluate(flake, nix):
             print(told)
             return 1

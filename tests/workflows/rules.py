@@ -62,6 +62,7 @@ def problems(root):
     found += pins(root)
     found += identity(root, workflows)
     found += hosts(root)
+    found += links(root)
     found += versions(root)
     found += owners(root)
     found += attributes(root)
@@ -258,6 +259,14 @@ def hosts(root):
                     yield f"{path.relative_to(root)}: {host} is not GitHub"
 
 
+def links(root):
+    """What documents link to is there."""
+    for path in [*root.glob("*.md"), *(root / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", path.read_text()):
+            if not (path.parent / link).exists():
+                yield f"{path.relative_to(root)}: {link} is not there"
+
+
 def versions(root):
     """Workflows use the releases that the tests judge with."""
     tools = {}
@@ -275,7 +284,7 @@ def versions(root):
 def owners(root):
     """CODEOWNERS covers what decides about trust, and has no line that matches nothing."""
     lines = [line.split() for line in (root / ".github/CODEOWNERS").read_text().splitlines() if line.strip() and not line.startswith("#")]
-    tracked = git(root, "ls-files").splitlines()
+    there = [str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()]
 
     def matches(pattern, path):
         pattern = pattern.lstrip("/")
@@ -284,7 +293,7 @@ def owners(root):
     for pattern, *names in lines:
         if not names or not all(re.fullmatch(r"@[\w-]+(/[\w-]+)?", name) for name in names):
             yield f"CODEOWNERS: {pattern} has no owner"
-        if not any(matches(pattern, path) for path in [*tracked, *OWNED]):
+        if not any(matches(pattern, path) for path in [*there, *OWNED]):
             yield f"CODEOWNERS: {pattern} matches no file"
     for path in OWNED:
         if not any(matches(pattern, path) for pattern, *_ in lines):
@@ -294,7 +303,7 @@ def owners(root):
 def attributes(root):
     """The lockfile's difference stays open, and no byte is converted."""
     for name, path, expect in (("linguist-generated", "mirrors.lock", "false"), ("text", "mirrors.lock", "unset"), ("text", "charts/a/values.yaml", "unset")):
-        told = git(root, "check-attr", name, path).strip()
+        told = subprocess.run(["git", "-C", root, "check-attr", name, path], check=True, capture_output=True, text=True).stdout.strip()
         if not told.endswith(f": {expect}"):
             yield f".gitattributes: {told}, and not {expect}"
 
@@ -316,7 +325,3 @@ def renovate(root):
         if before[: match.start()] + made + before[match.end() :] == after:
             return
     yield "renovate.json: a new version does not become the first item below its marker"
-
-
-def git(root, *arguments):
-    return subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True, text=True).stdout
