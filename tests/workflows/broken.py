@@ -45,11 +45,13 @@ BROKEN = [
     ("rules", W + "mirror.yaml", "runs-on: ubuntu-24.04", "runs-on: ubuntu-latest", "without a version"),
     ("rules", W + "test.yaml", "needs: [tests, install, rook, flake]", "needs: [tests, install, rook]", "does not wait for all others"),
     ("rules", W + "test.yaml", "if: always()", "if: success()", "does not always run"),
+    ("rules", W + "mirror.yaml", "${{ always() && (", "${{ !cancelled() && (", "plan: may be skipped"),
     ("rules", W + "test.yaml", "  merge_group:\n", "", "merge group"),
     ("schema", W + "lint.yaml", "timeout-minutes: 5", "timeout-minute: 5", "schema:"),
     ("actionlint", W + "lint.yaml", "timeout-minutes: 5", "timeout-minute: 5", "timeout-minute"),
     ("actionlint", W + "mirror.yaml", "needs: build\n", "needs: biuld\n", "biuld"),
     ("actionlint", W + "mirror.yaml", 'cat plan.md >>"$GITHUB_STEP_SUMMARY"', "cat plan.md >>$GITHUB_STEP_SUMMARY", "SC2086"),
+    ("shellcheck", ".github/build", '"+$rust"', "+$rust", "SC2086"),
     # What signs.
     ("rules", W + "mirror.yaml", 'chartsync=$RUNNER_TEMP/tool/chartsync\n', "cargo build\n          chartsync=target/debug/chartsync\n", "'cargo' in a job that holds a right"),
     ("rules", W + "publish.yaml", "sha256sum --check --strict", "true", "compare the binary's digest"),
@@ -84,6 +86,10 @@ def actionlint(root):
     return said(os.environ["ACTIONLINT"], "-no-color", "-oneline", *sorted((root / W).iterdir()), cwd=root)
 
 
+def shellcheck(root):
+    return said("shellcheck", root / ".github/build", root / "tests/workflows/run", cwd=root)
+
+
 def zizmor(root):
     return said(os.environ["ZIZMOR"], "--offline", "--persona", "auditor", "--strict-collection", "--no-progress", "--quiet", "--color", "never", root / ".github", cwd=root)
 
@@ -92,7 +98,7 @@ def own(root):
     return "".join(f"{problem}\n" for problem in rules.problems(root))
 
 
-JUDGES = {"actionlint": actionlint, "zizmor": zizmor, "rules": own, "schema": own}
+JUDGES = {"actionlint": actionlint, "shellcheck": shellcheck, "zizmor": zizmor, "rules": own, "schema": own}
 
 
 def said(*command, cwd):
@@ -108,7 +114,7 @@ def main():
         shutil.copytree(ROOT, clean, symlinks=True, ignore=shutil.ignore_patterns(".git", "target"))
         # Git is asked for attributes.
         subprocess.run(["git", "init", "-q", clean], check=True)
-        for name in ("actionlint", "zizmor", "rules"):
+        for name in ("actionlint", "shellcheck", "zizmor", "rules"):
             text = JUDGES[name](clean)
             bad += bool(text)
             print(f"{name}: {text or 'nothing to say'}".rstrip())
