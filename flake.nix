@@ -107,7 +107,13 @@
               pkgs.cacert
               pkgs.gitMinimal
             ];
-            extraCommands = "mkdir -m 1777 tmp && mkdir -m 0777 work";
+            # The folder that is mounted belongs to somebody else, and Git is asked for blobs only.
+            extraCommands = ''
+              mkdir -m 1777 tmp
+              mkdir -m 0777 work
+              mkdir -p etc
+              printf '[safe]\n\tdirectory = /work\n' >etc/gitconfig
+            '';
             config = {
               Entrypoint = [ (lib.getExe program) ];
               User = "65532:65532";
@@ -115,10 +121,6 @@
               Env = [
                 "HOME=/tmp"
                 "SSL_CERT_FILE=${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt"
-                # The folder that is mounted belongs to somebody else, and Git is asked for blobs only.
-                "GIT_CONFIG_COUNT=1"
-                "GIT_CONFIG_KEY_0=safe.directory"
-                "GIT_CONFIG_VALUE_0=/work"
               ];
             };
           };
