@@ -97,8 +97,8 @@
         in
         {
           default = program;
-          # `nix build .#image && ./result | docker load`. Nothing but the program, Git for `plan --base`, and the authorities that sign
-          # servers' certificates; no shell, no package manager, not root.
+          # `nix build .#image && ./result | docker load`. The program, Git for `plan --base`, and the authorities that sign servers'
+          # certificates; on its path no shell and no package manager, and it is not root's.
           image = pkgs.dockerTools.streamLayeredImage {
             name = "chartsync";
             tag = "latest";
