@@ -29,8 +29,9 @@ impl Repository {
         let destination = "charts.example/platform/team/web";
         workspace.mirror("web", "upstream.example/charts/web", destination, &["1.0.0"], &trust);
         workspace.write("chartsync.toml", settings);
-        for file in ["old.pub", "new.pub", "root.json", "config.json"] {
-            workspace.write(file, file);
+        for (file, text) in [("old.pub", OLD), ("new.pub", NEW), ("root.json", ROOT), ("config.json", CONFIG)] {
+            workspace.write(file, text);
+            workspace.write(&format!("other-{file}"), format!("{text}\n"));
         }
         let git = |words: &str| {
             let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
@@ -64,6 +65,14 @@ impl Repository {
         self.tells("chartsync.toml", from, to, words);
     }
 }
+
+const OLD: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEOU5FEmeaGyeUJ22lL5JlyEV5tYwa\nITefF4Y2YJBbWLzxwnRW//O+VK23J2lKAA6hJ6Hx9wJ9RZjA5Eg0sD5KHg==\n-----END PUBLIC KEY-----\n";
+const NEW: &str = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEelln6gbndeO+YnW8dl3EaP4b1Gb3\nAg48+Ua6YY4iNTNSKeymDFfZWIrK9z/TOXkiShScJ8x9fuU3DS8REZqfvw==\n-----END PUBLIC KEY-----\n";
+const ROOT: &str = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
+const CONFIG: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
+"caUrls":[{"url":"https://authority.example","majorApiVersion":1,"validFor":{"start":"2020-01-01T00:00:00Z"},"operator":"a"}],
+"rekorTlogUrls":[{"url":"https://log.example","majorApiVersion":1,"validFor":{"start":"2020-01-01T00:00:00Z"},"operator":"a"}],
+"rekorTlogConfig":{"selector":"ANY"}}"#;
 
 const PLAIN: &str = "[publish]\nrepository = \"charts.example/platform\"\n[signing]\nmethod = \"none\"\n\
      [registry.\"upstream.example\"]\nconcurrency = 2\n";
@@ -125,8 +134,8 @@ fn how_it_is_signed() {
         ("mirrors", "https://git.example/mirror.yaml@main", "https://git.example/mirror.yaml@feature"),
         ("charts", "https://git.example/publish.yaml@main", "https://git.example/publish.yaml@feature"),
         ("accept", "https://git.example/past.yaml@main", "https://git.example/stranger.yaml@main"),
-        ("trusted-root", "root.json", "config.json"),
-        ("signing-config", "config.json", "root.json"),
+        ("trusted-root", "root.json", "other-root.json"),
+        ("signing-config", "config.json", "other-config.json"),
     ];
     for (field, old, new) in fields {
         let words = [&format!("`[signing] {field}`"), old, new];
@@ -137,6 +146,10 @@ fn how_it_is_signed() {
     let key = Repository::new(KEY);
     key.setting("\"old.pub\"", "\"new.pub\"", &["`[signing] public-key`", "old.pub", "new.pub"]);
     key.setting("accept = []", "accept = [\"new.pub\"]", &["`[signing] accept`", "new.pub"]);
+    // The same path with other bytes is another key.
+    key.workspace.write("old.pub", NEW);
+    let ran = key.workspace.run("plan --offline --base HEAD").exits(3).says("t trust").says("`[signing] public-key`");
+    assert_eq!(ran.said().matches("old.pub (sha256:").count(), 2, "{ran}");
 }
 
 #[test]
