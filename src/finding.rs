@@ -23,6 +23,8 @@ pub enum Code {
     ExpiredKey,
     /// The destination holds other bytes than the pin.
     Drift,
+    /// The first-party chart is published in this version with other content.
+    Content,
     /// Whether the chart is signed could not be found out.
     SignatureUnknown,
     /// It is published, but no signature of ours holds for it.
@@ -59,13 +61,14 @@ pub enum Code {
 
 impl Code {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::PinMismatch,
         Self::Moved,
         Self::Gone,
         Self::Signer,
         Self::ExpiredKey,
         Self::Drift,
+        Self::Content,
         Self::SignatureUnknown,
         Self::SignatureMissing,
         Self::TooManyChanges,
@@ -93,6 +96,7 @@ impl Code {
             Self::Signer => ('!', "signer", Severity::Blocking),
             Self::ExpiredKey => ('!', "expired-key", Severity::Blocking),
             Self::Drift => ('x', "drift", Severity::Blocking),
+            Self::Content => ('!', "content", Severity::Blocking),
             Self::SignatureUnknown => ('!', "signature-unknown", Severity::Blocking),
             Self::SignatureMissing => ('!', "signature-missing", Severity::Blocking),
             Self::TooManyChanges => ('!', "too-many-changes", Severity::Blocking),

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::apply::{Done, Event, Means};
-use crate::artifact::{Cleared, publish};
+use crate::artifact::{Cleared, Clearing, publish};
 use crate::finding::{Code, Finding};
 use crate::graph::StepGraph;
 use crate::oci::Digest;
 use crate::plan::diff::Destination;
+use crate::plan::rows::packaging_finding;
 use crate::plan::{Change, Observed, Row, State, clearing as plan_clearing};
 use crate::provenance::Verdict;
 use crate::registry::{Registry, RegistryError};
@@ -36,15 +37,11 @@ pub async fn run(
     fresh: Duration,
     tell: &dyn Fn(Event<'_>),
 ) -> Result<Published, Finding> {
-    let (State::Change(change), Some(pin)) = (&row.state, &row.pin) else {
-        return Err(Finding::of(Code::Error, &row.reference, "a defect in chartsync: a chain without a change", ""));
-    };
+    let State::Change(change) = &row.state else { return Err(defect(row)) };
     tell(Event::Started(&row.reference));
     let Means { clearing, signatures } = means;
     let unit = graph.unit(row.unit);
-    let mirror = &clearing.workspace.mirrors[unit.mirror()];
-    let from = plan_clearing::origin(*change, pin);
-    let cleared = clearing.clear(mirror, pin, from).await.map_err(|error| plan_clearing::finding(pin, from, &error))?;
+    let cleared = clear(clearing, graph, row, *change).await?;
     let destination = clearing.registries.at(&row.reference.repository).for_push();
     let published = |signed| Published { done: Done { change: *change, signed }, verdict: cleared.verdict().cloned() };
     let sign = async || {
@@ -70,6 +67,30 @@ pub async fn run(
         Finding::of(Code::Error, &row.reference, error.to_string(), next)
     })?;
     Ok(published(signed))
+}
+
+/// The bytes that will be published or signed, checked whole.
+async fn clear(clearing: &Clearing, graph: &StepGraph, row: &Row, change: Change) -> Result<Cleared, Finding> {
+    let unit = graph.unit(row.unit);
+    match (unit.mirror(), &row.pin) {
+        (Some(mirror), Some(pin)) => {
+            let from = plan_clearing::origin(change, pin);
+            let cleared = clearing.clear(&clearing.workspace.mirrors[mirror], pin, from).await;
+            cleared.map_err(|error| plan_clearing::finding(pin, from, &error))
+        }
+        (None, None) => {
+            let cleared = plan_clearing::clear_folder(clearing, graph, row, change).await;
+            let cleared = cleared.map_err(|error| packaging_finding(&clearing.workspace, unit, &error))?;
+            // What was counted, and may have been reviewed as a saved plan, is what is written.
+            let planned = row.package.is_some_and(|package| package.digest == cleared.pin().digest);
+            if planned { Ok(cleared) } else { Err(defect(row)) }
+        }
+        _ => Err(defect(row)),
+    }
+}
+
+fn defect(row: &Row) -> Finding {
+    Finding::of(Code::Error, &row.reference, "a defect in chartsync: a chain without a change", "report it")
 }
 
 fn signing_code(error: &SignatureError) -> Code {

@@ -5,6 +5,7 @@
 
 pub mod chain;
 mod schedule;
+mod waiting;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use crate::artifact::Clearing;
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
 use crate::oci::{Digest, Reference};
+use crate::plan::dependencies;
 use crate::plan::saved::Basis;
 use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
 use crate::settings::Role;
@@ -40,6 +42,8 @@ pub struct Order<'a> {
     pub max_changes: usize,
     /// How old an observation of a name may be when the name is written.
     pub fresh: Duration,
+    /// How long to wait for dependencies that this run leaves alone.
+    pub wait: Option<Duration>,
     /// A reviewed plan that must still hold.
     pub saved: Option<Saved<'a>>,
 }
@@ -65,6 +69,8 @@ pub struct Saved<'a> {
 /// What happens while it happens: for progress, in no promised order.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
+    /// So many dependencies are waited for, this one and others.
+    Waiting(usize, &'a Reference),
     /// So many charts will be written.
     Planned(usize),
     /// A chain began.
@@ -127,6 +133,15 @@ pub async fn apply(
     };
     outcome.plan.rows = plan::rows::rows(&clearing.workspace, graph, order.units, &observed);
     refuse_unseen(&mut outcome.plan.rows);
+    let on = dependencies::elsewhere(graph, &observed, order.units);
+    let seen = tokio::select! {
+        seen = waiting::wait(graph, &on, clearing, &ask, order.wait, tell) => seen,
+        () = &mut stop => {
+            outcome.interrupted = outcome.plan.changes().map(|(row, _)| row.unit).collect();
+            return outcome;
+        }
+    };
+    dependencies::withhold(graph, &mut outcome.plan.rows, &on, &seen);
     if let Some(saved) = order.saved {
         let now = Basis::new(saved.inputs, &outcome.plan.rows, Network::Online);
         outcome.plan.findings = saved.plan.moved(&now);
@@ -248,11 +263,6 @@ async fn run_chains(
     for (id, cause) in schedule.into_skipped() {
         let cause = graph.unit(cause).reference.clone();
         let row = &mut outcome.plan.rows[index[&id]];
-        row.add(Finding::of(
-            Code::Skipped,
-            &row.reference,
-            format!("it depends on {cause}, which was not published"),
-            "resolve that one, then run again",
-        ));
+        row.add(dependencies::skipped(row, &cause));
     }
 }

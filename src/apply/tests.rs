@@ -52,7 +52,7 @@ impl Bench {
         let graph = graph::compile(&workspace, &lockfile);
         let clearing = Clearing::new(workspace, self.registries(), Cache::none(), NOW);
         let units: Vec<UnitId> = graph.ids().filter(|id| graph.unit(*id).name == CHART).collect();
-        let order = Order { units: &units, scope: Scope::Filtered, max_changes: 10, fresh, saved: None };
+        let order = Order { units: &units, scope: Scope::Filtered, max_changes: 10, fresh, wait: None, saved: None };
         let ran = Cell::new(false);
         let tell = |event: Event<'_>| {
             if matches!(event, Event::Started(_)) && !ran.replace(true) {

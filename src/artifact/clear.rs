@@ -74,6 +74,35 @@ impl Fetched {
         Ok(Self { image, config, archive, provenance, _share: share })
     }
 
+    /// What this process made itself, held to the same budget.
+    pub(super) async fn made(
+        image: ChartImage,
+        config: Bytes,
+        archive: Bytes,
+        memory: &Memory,
+    ) -> Result<Self, work::Panicked> {
+        let share = Arc::new(memory.share(image.total_size()).await?);
+        Ok(Self { image, config, archive, provenance: None, _share: share })
+    }
+
+    /// Fetches the archive alone that this image manifest names.
+    pub(super) async fn archive_of(
+        image: &ChartImage,
+        registry: &Registry,
+        repository: &Repository,
+        cache: &Cache,
+        memory: &Memory,
+    ) -> Result<Bytes, ClearError> {
+        let _share = memory.share(image.archive.size).await?;
+        Ok(blob(registry, repository, &image.archive, cache).await?)
+    }
+
+    /// The chart archive.
+    #[must_use]
+    pub fn archive(&self) -> &Bytes {
+        &self.archive
+    }
+
     /// The blobs with their descriptors.
     pub fn blobs(&self) -> impl Iterator<Item = (&Descriptor, &Bytes)> {
         let bytes = [&self.config, &self.archive].into_iter().chain(&self.provenance);
@@ -180,7 +209,7 @@ fn list(differences: &[Difference]) -> String {
     differences.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// A chart that this process fetched by digest and checked whole: the only thing that can be published or signed.
+/// A chart that this process fetched by digest, or packaged, and checked whole: the only thing that can be published or signed.
 #[derive(Debug, Clone)]
 pub struct Cleared {
     fetched: Fetched,
@@ -196,7 +225,14 @@ impl Cleared {
         Ok(Self { fetched, pin: derived, verdict })
     }
 
-    /// The pin that its bytes give, equal to the lockfile's.
+    /// Checks the bytes of a first-party chart, which no pin was reviewed for: its folder was.
+    pub(super) async fn of_terms(fetched: Fetched, terms: Terms) -> Result<Self, ClearError> {
+        let (pin, verdict) = derive(&fetched, terms, Known::Nothing).await?;
+        Ok(Self { fetched, pin, verdict })
+    }
+
+    /// The pin that its bytes give, equal to the lockfile's. That of a first-party chart stands in no lockfile, and names its
+    /// destination as its source.
     #[must_use]
     pub fn pin(&self) -> &Pin {
         &self.pin

@@ -38,6 +38,11 @@ impl Clearing {
         Self { workspace, registries, cache, now, memory: Memory::new(BYTES_IN_FLIGHT) }
     }
 
+    /// The run's memory for charts.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     /// Fetches the pinned chart by digest from this repository and clears it.
     pub async fn clear(&self, mirror: &Mirror, pin: &Pin, from: &Repository) -> Result<Cleared, ClearError> {
         let terms = self.terms_at(mirror, pin, from)?;

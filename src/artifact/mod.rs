@@ -6,6 +6,7 @@
 pub mod clear;
 pub mod clearing;
 pub mod image;
+pub mod packaged;
 pub mod assemble;
 pub mod publish;
 pub mod terms;
@@ -14,4 +15,5 @@ pub use clear::Memory;
 pub use clear::{ClearError, Cleared, Fetched, Known, Refused, derive};
 pub use clearing::Clearing;
 pub use image::{ChartImage, ImageError};
+pub use packaged::{Incomparable, Packaged, PackagingError};
 pub use terms::{Terms, Unsigned};

@@ -1,15 +1,16 @@
-//! What `verify` does: every pin audited from the destination's own bytes.
+//! What `verify` does: every pin and every first-party chart audited from the destination's own bytes.
 //!
 //! Owns which answers are missing, wrong or unreadable. Nothing comes from the cache, and no source is asked.
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::{ClearError, Clearing};
+use crate::artifact::{ClearError, Clearing, PackagingError};
 use crate::chart::Version;
 use crate::finding::{Code, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
 use crate::lock::Pin;
 use crate::oci::{Digest, Reference};
+use crate::plan::rows::packaging_finding;
 use crate::registry::RegistryError;
 use crate::signature::{Look, Place, Signatures, told};
 
@@ -68,6 +69,8 @@ pub struct Audit {
     pub reference: Reference,
     /// What is pinned.
     pub pin: Option<Pin>,
+    /// The digest that a first-party chart is published under with the content of its folder.
+    pub published: Option<Digest>,
     /// What was found.
     pub audited: Audited,
     /// The signer's own words about itself, where its signature was verified.
@@ -86,26 +89,29 @@ pub async fn audit(
     units: &[UnitId],
     depth: Depth,
 ) -> Vec<Audit> {
-    let one = |id: &UnitId| {
-        let unit = graph.unit(*id);
-        async move {
-            match &unit.state {
-                PinState::Pinned(pin) => {
-                    let audit = audit_pin(clearing, unit, pin, depth).await;
-                    if audit.audited == Audited::Holds {
-                        signed(clearing, signatures, unit, pin, audit).await
-                    } else {
-                        audit
-                    }
-                }
-                PinState::Stale(stale) => {
-                    let finding = Finding::of(Code::Stale, &unit.reference, stale.to_string(), "");
-                    row(unit, None, Audited::Unpinned, Some(finding))
-                }
+    let one = |id: &UnitId| audit_one(clearing, signatures, graph, *id, depth);
+    futures_util::stream::iter(units).map(one).buffered(AT_ONCE).collect().await
+}
+
+async fn audit_one(clearing: &Clearing, signatures: &Signatures, graph: &StepGraph, id: UnitId, depth: Depth) -> Audit {
+    let unit = graph.unit(id);
+    match &unit.state {
+        PinState::Pinned(pin) => {
+            let audit = audit_pin(clearing, unit, pin, depth).await;
+            signed(clearing, signatures, unit, &pin.digest, audit).await
+        }
+        PinState::Folder => {
+            let audit = audit_folder(clearing, graph, id, depth).await;
+            match audit.published {
+                Some(digest) => signed(clearing, signatures, unit, &digest, audit).await,
+                None => audit,
             }
         }
-    };
-    futures_util::stream::iter(units).map(one).buffered(AT_ONCE).collect().await
+        PinState::Stale(stale) => {
+            let finding = Finding::of(Code::Stale, &unit.reference, stale.to_string(), "");
+            row(unit, None, Audited::Unpinned, Some(finding))
+        }
+    }
 }
 
 fn row(unit: &Unit, pin: Option<&Pin>, audited: Audited, finding: Option<Finding>) -> Audit {
@@ -114,6 +120,7 @@ fn row(unit: &Unit, pin: Option<&Pin>, audited: Audited, finding: Option<Finding
         version: unit.version.clone(),
         reference: unit.reference.clone(),
         pin: pin.cloned(),
+        published: None,
         audited,
         claims: None,
         signed_by: None,
@@ -126,12 +133,7 @@ async fn audit_pin(clearing: &Clearing, unit: &Unit, pin: &Pin, depth: Depth) ->
     let registry = clearing.registries.at(&reference.repository);
     let bytes = match registry.manifest_by_tag(reference).await {
         Ok((_, bytes)) => bytes,
-        Err(error @ RegistryError::NotFound { .. }) => {
-            let finding =
-                Finding::of(Code::Missing, reference, error.to_string(), "run `chartsync apply` to publish it");
-            return row(unit, Some(pin), Audited::Missing, Some(finding));
-        }
-        Err(error) => return unreadable(unit, pin, &error),
+        Err(error) => return unread(unit, Some(pin), &error),
     };
     let found = Digest::of(&bytes);
     if found != pin.digest {
@@ -142,29 +144,15 @@ async fn audit_pin(clearing: &Clearing, unit: &Unit, pin: &Pin, depth: Depth) ->
     if depth == Depth::Digest {
         return row(unit, Some(pin), Audited::Holds, None);
     }
-    let mirror = &clearing.workspace.mirrors[unit.mirror()];
+    let Some(mirror) = unit.mirror().and_then(|mirror| clearing.workspace.mirrors.get(mirror)) else {
+        return row(unit, Some(pin), Audited::Unpinned, None);
+    };
     match clearing.audit(mirror, pin, bytes).await {
         Ok(cleared) => {
             let claims = cleared.verdict().and_then(|verdict| verdict.claims.clone());
             Audit { claims, ..row(unit, Some(pin), Audited::Holds, None) }
         }
-        Err(ClearError::Registry(error @ RegistryError::NotFound { .. })) => {
-            let message = format!("its image manifest is there, but not all of its blobs: {error}");
-            let next = "the registry lost content: delete the tag there, then run `chartsync apply`";
-            let finding = Finding::of(Code::Missing, reference, message, next);
-            row(unit, Some(pin), Audited::Missing, Some(finding))
-        }
-        Err(ClearError::Registry(error @ RegistryError::Integrity { .. })) => {
-            let message = format!("the destination serves other bytes than its digests say: {error}");
-            let finding = Finding::of(
-                Code::PinMismatch,
-                reference,
-                message,
-                "the registry is damaged or lies: tell whoever runs it",
-            );
-            row(unit, Some(pin), Audited::Wrong, Some(finding))
-        }
-        Err(ClearError::Registry(error)) => unreadable(unit, pin, &error),
+        Err(ClearError::Registry(error)) => unread_blobs(unit, Some(pin), &error),
         Err(error) => {
             let next = "find out what changed: the pin, the keyring, or who signed it";
             let finding = Finding::of(Code::PinMismatch, reference, error.to_string(), next);
@@ -173,11 +161,78 @@ async fn audit_pin(clearing: &Clearing, unit: &Unit, pin: &Pin, depth: Depth) ->
     }
 }
 
+/// A first-party chart: whether the destination has what its folder is packaged to, or other bytes of the same content.
+async fn audit_folder(clearing: &Clearing, graph: &StepGraph, id: UnitId, depth: Depth) -> Audit {
+    let unit = graph.unit(id);
+    let reference = &unit.reference;
+    let bytes = match clearing.registries.at(&reference.repository).manifest_by_tag(reference).await {
+        Ok((_, bytes)) => bytes,
+        Err(error) => return unread(unit, None, &error),
+    };
+    let digest = Digest::of(&bytes);
+    let holds = || Audit { published: Some(digest), ..row(unit, None, Audited::Holds, None) };
+    if depth == Depth::Digest {
+        match clearing.package(graph, id).await {
+            Ok(packaged) if packaged.image.digest == digest => return holds(),
+            // Another packer's bytes tell by their content alone.
+            Ok(_) => {}
+            Err(error) => return unlike(clearing, unit, &error),
+        }
+    }
+    match clearing.audit_published(graph, id, bytes).await {
+        Ok(_) => holds(),
+        Err(PackagingError::Clear(ClearError::Registry(error))) => unread_blobs(unit, None, &error),
+        Err(error) => unlike(clearing, unit, &error),
+    }
+}
+
+/// What is published is not the chart's folder, or nobody can tell.
+fn unlike(clearing: &Clearing, unit: &Unit, error: &PackagingError) -> Audit {
+    let finding = packaging_finding(&clearing.workspace, unit, error);
+    let audited = if finding.code == Code::Content { Audited::Wrong } else { Audited::Unreadable };
+    row(unit, None, audited, Some(finding))
+}
+
+/// The name could not be read.
+fn unread(unit: &Unit, pin: Option<&Pin>, error: &RegistryError) -> Audit {
+    match error {
+        RegistryError::NotFound { .. } => {
+            let next = "run `chartsync apply` to publish it";
+            let finding = Finding::of(Code::Missing, &unit.reference, error.to_string(), next);
+            row(unit, pin, Audited::Missing, Some(finding))
+        }
+        error => unreadable(unit, pin, error),
+    }
+}
+
+/// The image manifest was read, and then not all of its blobs.
+fn unread_blobs(unit: &Unit, pin: Option<&Pin>, error: &RegistryError) -> Audit {
+    let reference = &unit.reference;
+    match error {
+        RegistryError::NotFound { .. } => {
+            let message = format!("its image manifest is there, but not all of its blobs: {error}");
+            let next = "the registry lost content: delete the tag there, then run `chartsync apply`";
+            let finding = Finding::of(Code::Missing, reference, message, next);
+            row(unit, pin, Audited::Missing, Some(finding))
+        }
+        RegistryError::Integrity { .. } => {
+            let message = format!("the destination serves other bytes than its digests say: {error}");
+            let next = "the registry is damaged or lies: tell whoever runs it";
+            let finding = Finding::of(Code::PinMismatch, reference, message, next);
+            row(unit, pin, Audited::Wrong, Some(finding))
+        }
+        error => unreadable(unit, pin, error),
+    }
+}
+
 /// Adds what the signature of a chart says that holds otherwise.
-async fn signed(clearing: &Clearing, signatures: &Signatures, unit: &Unit, pin: &Pin, audit: Audit) -> Audit {
+async fn signed(clearing: &Clearing, signatures: &Signatures, unit: &Unit, digest: &Digest, audit: Audit) -> Audit {
+    if audit.audited != Audited::Holds {
+        return audit;
+    }
     let reference = &unit.reference;
     let registry = clearing.registries.at(&reference.repository);
-    let place = Place { reference, digest: &pin.digest };
+    let place = Place { reference, digest };
     let unsigned = |message: String| {
         let next = "run `chartsync apply` to sign it; if somebody else should have, find out who published it";
         Some(Finding::of(Code::SignatureMissing, reference, message, next))
@@ -207,8 +262,8 @@ async fn signed(clearing: &Clearing, signatures: &Signatures, unit: &Unit, pin: 
     }
 }
 
-fn unreadable(unit: &Unit, pin: &Pin, error: &RegistryError) -> Audit {
+fn unreadable(unit: &Unit, pin: Option<&Pin>, error: &RegistryError) -> Audit {
     let message = format!("the destination could not be read: {error}");
     let finding = Finding::of(Code::Error, &unit.reference, message, "run again, or look at the registry");
-    row(unit, Some(pin), Audited::Unreadable, Some(finding))
+    row(unit, pin, Audited::Unreadable, Some(finding))
 }

@@ -32,8 +32,7 @@ enum Drawing {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let Session { root, workspace, graph, units, .. } =
-        Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
+    let Session { root, workspace, graph, units, .. } = Session::open(common, Conflicts::Refuse)?;
     let clearing = Session::clearing(workspace, &root)?;
     let signatures = Session::signatures(&clearing, &root);
     let network = if options.offline { Network::Offline } else { Network::Online };

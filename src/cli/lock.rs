@@ -62,10 +62,13 @@ fn check_names(options: &Options) -> Result<(), Stop> {
 fn order(session: &Session, options: &Options) -> Result<Order, Stop> {
     let graph = &session.graph;
     let repin: BTreeSet<UnitId> = named(graph, &options.repin)?;
-    let refresh = named(graph, &options.refresh_keyring)?.into_iter().map(|id| graph.unit(id).mirror()).collect();
-    let mut selected: BTreeSet<UnitId> = session.units.iter().copied().collect();
+    let refresh =
+        named(graph, &options.refresh_keyring)?.into_iter().filter_map(|id| graph.unit(id).mirror()).collect();
+    let mirrored = session.units.iter().filter(|id| graph.unit(**id).mirror().is_some());
+    let mut selected: BTreeSet<UnitId> = mirrored.copied().collect();
     let everything = session.scope == Scope::Whole;
-    let of_refreshed = |id: &UnitId| BTreeSet::contains(&refresh, &graph.unit(*id).mirror());
+    let of_refreshed =
+        |id: &UnitId| graph.unit(*id).mirror().is_some_and(|mirror| BTreeSet::contains(&refresh, &mirror));
     if everything {
         selected.extend(&repin);
     } else if let Some(id) = repin
@@ -87,5 +90,11 @@ fn named(graph: &StepGraph, names: &[String]) -> Result<BTreeSet<UnitId>, Stop> 
         return Ok(BTreeSet::new());
     }
     let selection = Selection { charts: names.to_vec(), only: None };
-    Ok(graph.select(&selection).map_err(Stop::message)?.into_iter().collect())
+    let units: BTreeSet<UnitId> = graph.select(&selection).map_err(Stop::message)?.into_iter().collect();
+    match units.iter().map(|id| graph.unit(*id)).find(|unit| unit.mirror().is_none()) {
+        Some(unit) => {
+            Err(Stop::Message(format!("{} is a first-party chart: Git has its content, nothing is pinned", unit.name)))
+        }
+        None => Ok(units),
+    }
 }

@@ -41,7 +41,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let session = Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
+    let session = Session::open(common, Conflicts::Refuse)?;
     let base = options.base.as_deref().map(|revision| Base::read(&session, revision)).transpose()?;
     let ask = Ask {
         rights: Rights::Read,
@@ -103,7 +103,7 @@ async fn made(
 
 /// Notes about pins that no manifest declares.
 fn undeclared(graph: &StepGraph, lockfile: &Lockfile) -> Vec<Finding> {
-    let pins = lockfile.pins().iter().filter(|pin| graph.find(&pin.destination, &pin.version).is_none());
+    let pins = lockfile.pins().iter().filter(|pin| !graph.mirrors(&pin.destination, &pin.version));
     let note = |pin: &crate::lock::Pin| {
         let next = "`chartsync lock` drops the pin; what is published stays";
         Finding::of(Code::Undeclared, &pin.reference(), "it is pinned, but no manifest has this version", next)

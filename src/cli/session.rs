@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::artifact::Clearing;
 use crate::cache::Cache;
-use crate::cli::{Common, OnlyArg};
+use crate::cli::Common;
 use crate::diagnostic::{Problem, Problems};
 use crate::graph::{self, Selection, StepGraph, UnitId};
 use crate::lock::Lockfile;
@@ -74,21 +74,11 @@ impl Session {
         graph.order().map_err(Stop::message)?;
         let selection = Selection { charts: common.charts.clone(), only: common.only.map(Into::into) };
         let units = graph.select(&selection).map_err(Stop::message)?;
-        if units.is_empty() && selection != Selection::default() && workspace.charts.is_empty() {
+        if units.is_empty() && selection != Selection::default() {
             return Err(Stop::message("nothing of that kind is declared in this workspace"));
         }
         let scope = if selection == Selection::default() { Scope::Whole } else { Scope::Filtered };
         Ok(Self { root, workspace, lockfile, graph, units, scope })
-    }
-
-    /// Refuses first-party charts, unless they were left out: nothing may look as if it were looked after.
-    pub(super) fn only_mirrors(self, common: &Common) -> Result<Self, Stop> {
-        match self.workspace.charts.first() {
-            Some(chart) if !matches!(common.only, Some(OnlyArg::Mirrors)) => Err(Stop::Message(format!(
-                "charts/{chart} is a first-party chart, which this version cannot publish yet: add `--only mirrors`"
-            ))),
-            _ => Ok(self),
-        }
     }
 
     /// Everything that fetching and checking needs.

@@ -17,8 +17,5 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
         Format::Human => output::data(&report::validated(&session.workspace, &session.lockfile, &session.graph))?,
         Format::Json => output::data(&report::json::validated(&session.workspace, &session.lockfile, &session.graph))?,
     }
-    if !session.workspace.charts.is_empty() {
-        output::talk("note: charts/ was not checked, this version cannot publish first-party charts yet");
-    }
     Ok(0)
 }

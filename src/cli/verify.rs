@@ -16,8 +16,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let Session { root, workspace, graph, units, .. } =
-        Session::open(common, Conflicts::Refuse)?.only_mirrors(common)?;
+    let Session { root, workspace, graph, units, .. } = Session::open(common, Conflicts::Refuse)?;
     let clearing = Session::clearing(workspace, &root)?;
     let signatures = Session::signatures(&clearing, &root);
     let depth = if options.quick { Depth::Digest } else { Depth::Whole };

@@ -1,12 +1,13 @@
 //! Puts a graph together: units one by one, then who waits for whom, then every key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{DfsPostOrder, EdgeFiltered, EdgeRef, Reversed};
 
-use super::{Chain, Demands, Edge, Identity, Step, StepGraph, StepKind, Task, Unit, UnitId};
-use crate::oci::Digest;
+use super::{Chain, Demands, Edge, Identity, Ingredients, Step, StepGraph, StepKind, Task, Unit, UnitId};
+use crate::chart::Version;
+use crate::oci::{Digest, Repository};
 
 /// A graph under construction.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl Builder {
             identities: Vec::new(),
             by_place: Vec::new(),
             demands,
+            packages: BTreeMap::new(),
         };
         Self { graph, keyrings: HashMap::new(), identities: HashMap::new() }
     }
@@ -38,18 +40,54 @@ impl Builder {
     /// Its steps: `keyring → clear → copy → sign → tag → confirm`, with `identity` before `copy` and `sign`.
     pub fn mirrored(&mut self, unit: Unit, identity: Option<&Identity>) -> UnitId {
         let keyring = unit.pin().and_then(|pin| pin.keyring).map(|digest| self.keyring(digest));
+        self.chain(unit, keyring, Task::Clear, identity)
+    }
+
+    /// Adds a first-party chart, which [`Builder::consists`] says all about; `identity` signs it, if anything does.
+    ///
+    /// Its steps: `package → copy → sign → tag → confirm`, with `identity` before `copy` and `sign`.
+    pub fn first_party(&mut self, unit: Unit, identity: Option<&Identity>) -> UnitId {
+        self.chain(unit, None, Task::Package, identity)
+    }
+
+    /// Says what a first-party chart is packaged from. It waits for its dependencies, and what they are enters its key.
+    pub fn consists(&mut self, unit: UnitId, ingredients: Ingredients) {
+        for on in ingredients.dependencies.values() {
+            let node = |unit| self.graph.step(unit, StepKind::Package).map(|step| step.node);
+            if let (Some(from), Some(to)) = (node(*on), node(unit)) {
+                self.graph.steps.add_edge(from, to, Edge::Feeds);
+            }
+            self.depends(unit, *on, Edge::After);
+        }
+        self.graph.packages.insert(unit, ingredients);
+    }
+
+    /// The unit of this destination and version, of those that were added.
+    #[must_use]
+    pub fn find(&self, destination: &Repository, version: &Version) -> Option<UnitId> {
+        let at = self.graph.units.iter().position(|unit| unit.place() == (destination, version))?;
+        Some(UnitId(index(at)))
+    }
+
+    fn chain(
+        &mut self,
+        unit: Unit,
+        keyring: Option<NodeIndex>,
+        first: fn(UnitId) -> Task,
+        identity: Option<&Identity>,
+    ) -> UnitId {
         let identity = identity.map(|identity| self.identity(identity));
         let id = UnitId::of(self.graph.waits.add_node(()));
         self.graph.units.push(unit);
 
-        let clear = self.step(Task::Clear(id));
+        let first = self.step(first(id));
         let copy = self.step(Task::Copy(id));
         let sign = identity.map(|_| self.step(Task::Sign(id)));
         let tag = self.step(Task::Tag(id));
         let confirm = self.step(Task::Confirm(id));
 
         let feeds =
-            [keyring.map(|keyring| (keyring, clear)), Some((clear, copy)), Some((copy, tag)), Some((tag, confirm))];
+            [keyring.map(|keyring| (keyring, first)), Some((first, copy)), Some((copy, tag)), Some((tag, confirm))];
         for (from, to) in feeds.into_iter().flatten() {
             self.graph.steps.add_edge(from, to, Edge::Feeds);
         }
@@ -60,7 +98,7 @@ impl Builder {
             self.graph.steps.add_edge(copy, sign, Edge::Feeds);
             self.graph.steps.add_edge(sign, tag, Edge::After);
         }
-        let chain = Chain { keyring, identity, first: clear.index(), end: confirm.index() + 1 };
+        let chain = Chain { keyring, identity, first: first.index(), end: confirm.index() + 1 };
         self.graph.chains.push(chain);
         id
     }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{Builder, Demands, Identity, Origin, PinState, StepGraph, Unit};
+use super::{Builder, Demands, Identity, Ingredients, Origin, PinState, StepGraph, Unit};
 use crate::lock::Lockfile;
 use crate::oci::{Digest, Reference};
-use crate::settings::{Acceptable, Settings, Signing};
+use crate::settings::{Acceptable, Role, Settings, Signing};
 use crate::workspace::Workspace;
 
 /// The exceptions that lift a check of a chart's bytes. The others lift what is said about names.
@@ -18,7 +18,7 @@ pub fn compile(workspace: &Workspace, lockfile: &Lockfile) -> StepGraph {
     let demands =
         workspace.mirrors.iter().map(|mirror| Demands::new(mirror.trust.required, &mirror.trust.fingerprints));
     let mut builder = Builder::new(demands.collect());
-    let identity = mirroring_identity(workspace);
+    let identity = identity(workspace, Role::Mirrors);
     let accepted_places = settings.accept.iter().map(|accept| &accept.reference).collect::<HashSet<_>>();
 
     let mirrors = workspace.mirrors.iter().enumerate();
@@ -48,7 +48,34 @@ pub fn compile(workspace: &Workspace, lockfile: &Lockfile) -> StepGraph {
         };
         builder.mirrored(unit, identity.as_ref());
     }
+    first_party(&mut builder, workspace);
     builder.finish()
+}
+
+/// Adds the first-party charts, and then what they are packaged from.
+fn first_party(builder: &mut Builder, workspace: &Workspace) {
+    let identity = identity(workspace, Role::Charts);
+    let mut ids = Vec::with_capacity(workspace.charts.len());
+    for (index, chart) in workspace.charts.iter().enumerate() {
+        let unit = Unit {
+            name: chart.name.clone(),
+            version: chart.version.clone(),
+            reference: chart.destination.tagged(chart.version.tag()),
+            origin: Origin::Chart(index),
+            state: PinState::Folder,
+            accepted: Vec::new(),
+        };
+        ids.push(builder.first_party(unit, identity.as_ref()));
+    }
+    for (id, chart) in ids.into_iter().zip(&workspace.charts) {
+        let dependencies = chart.dependencies.iter();
+        let dependencies = dependencies
+            .filter_map(|(name, dependency)| {
+                Some((name.clone(), builder.find(&dependency.destination, &dependency.version)?))
+            })
+            .collect();
+        builder.consists(id, Ingredients { files: chart.files.clone(), dependencies });
+    }
 }
 
 fn lifted(settings: &Settings, reference: &Reference, digest: &Digest) -> Vec<Acceptable> {
@@ -57,13 +84,13 @@ fn lifted(settings: &Settings, reference: &Reference, digest: &Digest) -> Vec<Ac
     lifted
 }
 
-/// Who signs mirrored charts.
-fn mirroring_identity(workspace: &Workspace) -> Option<Identity> {
+/// Who signs charts of this role.
+fn identity(workspace: &Workspace, role: Role) -> Option<Identity> {
     let signing = &workspace.settings.signing;
     let (issuer, identity) = match signing {
         Signing::None => return None,
         Signing::Key(signing) => (None, signing.public_key.as_str()),
-        Signing::Keyless(signing) => (Some(signing.issuer.clone()), signing.mirrors.as_str()),
+        Signing::Keyless(signing) => (Some(signing.issuer.clone()), signing.identity(role)),
     };
     let key = workspace.signing_files.get(identity).copied();
     Some(Identity { method: signing.method(), issuer, identity: identity.to_owned(), key })

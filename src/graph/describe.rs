@@ -2,13 +2,18 @@
 //!
 //! Owns the one traversal behind both the key and its explanation: whatever is added here invalidates and is explained alike.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Edge, Origin, Step, StepGraph, Task, Unit};
+use super::{Edge, Step, StepGraph, Task, Unit, UnitId};
+use crate::chart::package;
 use crate::key::{KeySink, Sink, StepKey};
 use crate::lock::Pin;
 use crate::oci::{Digest, Target};
 use crate::provenance::Fingerprint;
+
+/// The fields that a step may have several of: a name, a blank, a value.
+pub(super) const NAMED: [&str; 2] = ["file", "dependency"];
 
 /// What a manifest demands of its charts' provenance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +30,15 @@ impl Demands {
         let required = if required { "true" } else { "false" };
         Self { required, fingerprints: list(fingerprints.iter().map(Fingerprint::as_str)) }
     }
+}
+
+/// What a first-party chart is packaged from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ingredients {
+    /// The digests of the files of its folder, by path below it.
+    pub files: BTreeMap<String, Digest>,
+    /// Other units of the graph, by the name of the dependency that they stand for.
+    pub dependencies: BTreeMap<String, UnitId>,
 }
 
 /// Who signs what is published, as the settings have it.
@@ -55,7 +69,8 @@ fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 }
 
 impl StepGraph {
-    /// Tells a step's inputs and the keys that feed it; no field twice, but one `feeds` for each feeding step.
+    /// Tells a step's inputs and the keys that feed it; no field twice, but one `feeds` for each feeding step, one `file` and one
+    /// `dependency` for each that a package is made of.
     ///
     /// Tells what is known and returns `None` when something is not: the step's bytes are not fixed, or those of a step that
     /// feeds it.
@@ -75,6 +90,7 @@ impl StepGraph {
         match step.task {
             Task::Keyring(at) => sink.input("digest", &self.keyrings[at as usize].to_string()),
             Task::Identity(at) => identity(&self.identities[at as usize], sink),
+            Task::Package(unit) => return self.package(unit, sink),
             Task::Clear(unit) => return self.clear(self.unit(unit), sink),
             Task::Copy(unit) => sink.input("repository", self.unit(unit).destination().as_str()),
             Task::Sign(unit) => place(self.unit(unit), sink),
@@ -95,9 +111,28 @@ impl StepGraph {
         feeding.iter().all(|(_, key)| key.is_some()).then_some(())
     }
 
+    /// First-party dependencies feed it: they have steps of their own for that.
+    fn package(&self, unit: UnitId, sink: &mut dyn Sink) -> Option<()> {
+        let Ingredients { files, dependencies } = self.packages.get(&unit)?;
+        sink.input("packer", &package::REVISION.to_string());
+        for (path, digest) in files {
+            sink.input("file", &format!("{path} {digest}"));
+        }
+        let mut known = Some(());
+        for (name, on) in dependencies {
+            let on = self.unit(*on);
+            match on.pin() {
+                Some(pin) => sink.input("dependency", &format!("{name} {}", pin.archive)),
+                None if on.mirror().is_some() => known = None,
+                // Its own package feeds this one: what is in it is told there.
+                None => sink.input("dependency", &format!("{name} folder")),
+            }
+        }
+        known
+    }
+
     fn clear(&self, unit: &Unit, sink: &mut dyn Sink) -> Option<()> {
-        let Origin::Mirror(mirror) = unit.origin;
-        let demands = self.demands.get(mirror)?;
+        let demands = self.demands.get(unit.mirror()?)?;
         sink.input("required", demands.required);
         sink.input("fingerprints", &demands.fingerprints);
         sink.input("accepted", &list(unit.accepted.iter().map(|finding| finding.as_str())));

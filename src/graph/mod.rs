@@ -11,6 +11,7 @@ mod order;
 mod select;
 mod why;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use petgraph::Direction;
@@ -25,7 +26,7 @@ use crate::settings::{Acceptable, Role};
 
 pub use build::Builder;
 pub use compile::compile;
-pub use describe::{Demands, Identity};
+pub use describe::{Demands, Identity, Ingredients};
 pub use order::Cycle;
 pub use select::{Only, SelectError, Selection};
 pub use why::{Difference, Explained, compare, explain};
@@ -136,20 +137,22 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// The pin, if there is one that satisfies the manifest.
+    /// The pin, if there is one that satisfies the manifest. A first-party chart has none.
     #[must_use]
     pub fn pin(&self) -> Option<&Pin> {
         match &self.state {
             PinState::Pinned(pin) => Some(pin),
-            PinState::Stale(_) => None,
+            PinState::Stale(_) | PinState::Folder => None,
         }
     }
 
-    /// The index of the mirror that declares it.
+    /// The index of the mirror that declares it; none for a first-party chart.
     #[must_use]
-    pub fn mirror(&self) -> usize {
-        let Origin::Mirror(index) = self.origin;
-        index
+    pub fn mirror(&self) -> Option<usize> {
+        match self.origin {
+            Origin::Mirror(index) => Some(index),
+            Origin::Chart(_) => None,
+        }
     }
 
     /// Which identity signs it.
@@ -157,6 +160,7 @@ impl Unit {
     pub fn role(&self) -> Role {
         match self.origin {
             Origin::Mirror(_) => Role::Mirrors,
+            Origin::Chart(_) => Role::Charts,
         }
     }
 
@@ -176,6 +180,8 @@ impl Unit {
 pub enum Origin {
     /// The mirror of this index among the workspace's.
     Mirror(usize),
+    /// The first-party chart of this index among the workspace's.
+    Chart(usize),
 }
 
 /// Whether a unit's bytes are fixed.
@@ -186,6 +192,8 @@ pub enum PinState {
     Pinned(Pin),
     /// They are not, for this reason: the `?` row of a plan.
     Stale(Unsatisfied),
+    /// By the chart's folder: Git has the content, so nothing is pinned.
+    Folder,
 }
 
 /// One node of the graph.
@@ -201,6 +209,7 @@ pub struct Step {
 enum Task {
     Keyring(u32),
     Identity(u32),
+    Package(UnitId),
     Clear(UnitId),
     Copy(UnitId),
     Sign(UnitId),
@@ -215,6 +224,7 @@ impl Step {
         match self.task {
             Task::Keyring(_) => StepKind::Keyring,
             Task::Identity(_) => StepKind::Identity,
+            Task::Package(_) => StepKind::Package,
             Task::Clear(_) => StepKind::Clear,
             Task::Copy(_) => StepKind::Copy,
             Task::Sign(_) => StepKind::Sign,
@@ -228,9 +238,12 @@ impl Step {
     pub fn unit(&self) -> Option<UnitId> {
         match self.task {
             Task::Keyring(_) | Task::Identity(_) => None,
-            Task::Clear(unit) | Task::Copy(unit) | Task::Sign(unit) | Task::Tag(unit) | Task::Confirm(unit) => {
-                Some(unit)
-            }
+            Task::Package(unit)
+            | Task::Clear(unit)
+            | Task::Copy(unit)
+            | Task::Sign(unit)
+            | Task::Tag(unit)
+            | Task::Confirm(unit) => Some(unit),
         }
     }
 
@@ -256,6 +269,8 @@ pub struct StepGraph {
     by_place: Vec<UnitId>,
     /// By index of mirror.
     demands: Vec<Demands>,
+    /// By first-party unit: what its package is made of.
+    packages: BTreeMap<UnitId, Ingredients>,
 }
 
 /// A unit's own steps stand side by side, from `first` up to `end`.
@@ -302,6 +317,12 @@ impl StepGraph {
         Some(self.by_place[at])
     }
 
+    /// Whether a manifest declares this version: a pin of it is in use.
+    #[must_use]
+    pub fn mirrors(&self, destination: &Repository, version: &Version) -> bool {
+        self.find(destination, version).is_some_and(|unit| self.unit(unit).mirror().is_some())
+    }
+
     /// A unit's steps in the order in which they are taken, shared ones included.
     pub fn steps(&self, unit: UnitId) -> impl Iterator<Item = &Step> {
         self.chains[unit.index()].nodes().map(|node| &self.steps[node])
@@ -331,6 +352,12 @@ impl StepGraph {
             .map(|edge| (&self.steps[edge.source()], &self.steps[edge.target()], *edge.weight()))
     }
 
+    /// What a first-party chart is packaged with besides its own files: units of this graph by the name of the dependency.
+    #[must_use]
+    pub fn ingredients(&self, unit: UnitId) -> Option<&BTreeMap<String, UnitId>> {
+        self.packages.get(&unit).map(|ingredients| &ingredients.dependencies)
+    }
+
     /// What stands before one step.
     fn before(&self, step: &Step) -> impl Iterator<Item = (&Step, Edge)> {
         let edges = self.steps.edges_directed(step.node, Direction::Incoming);
@@ -343,7 +370,12 @@ impl StepGraph {
         match step.task {
             Task::Keyring(at) => format!("keyring {}", self.keyrings[at as usize]),
             Task::Identity(at) => format!("identity {}", self.identities[at as usize]),
-            Task::Clear(unit) | Task::Copy(unit) | Task::Sign(unit) | Task::Tag(unit) | Task::Confirm(unit) => {
+            Task::Package(unit)
+            | Task::Clear(unit)
+            | Task::Copy(unit)
+            | Task::Sign(unit)
+            | Task::Tag(unit)
+            | Task::Confirm(unit) => {
                 format!("{} {}", step.kind(), self.unit(unit).reference)
             }
         }

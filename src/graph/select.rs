@@ -39,6 +39,7 @@ impl Only {
     fn takes(self, origin: Origin) -> bool {
         match origin {
             Origin::Mirror(_) => self == Self::Mirrors,
+            Origin::Chart(_) => self == Self::Charts,
         }
     }
 }

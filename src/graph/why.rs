@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::describe::NAMED;
 use super::{Step, StepGraph, StepKind, UnitId};
 use crate::key::{ExplainSink, Input, Source, StepKey};
 
@@ -66,7 +67,7 @@ pub fn compare(graph: &StepGraph, base: &StepGraph, unit: UnitId) -> Vec<Differe
         }
         fields.retain(|_, [here, base]| here != base);
         let differing = fields.into_iter();
-        differences.extend(differing.map(|((source, field), [here, base])| Difference {
+        differences.extend(differing.map(|((source, field, _), [here, base])| Difference {
             kind,
             source,
             field,
@@ -81,11 +82,14 @@ fn key(step: Option<&Step>) -> Option<StepKey> {
     step.and_then(Step::key)
 }
 
-/// A step's inputs by field; the keys of several steps of one kind that feed it are one value.
-fn fields_of(graph: &StepGraph, step: &Step) -> BTreeMap<(Source, &'static str), String> {
+/// A step's inputs by field, and by name where a field has one value for each; the keys of several steps of one kind that feed it
+/// are one value.
+fn fields_of(graph: &StepGraph, step: &Step) -> BTreeMap<(Source, &'static str, String), String> {
     let mut fields = BTreeMap::<_, String>::new();
     for input in explained(graph, step).inputs {
-        let value = fields.entry((input.source, input.field)).or_default();
+        let name = if NAMED.contains(&input.field) { input.value.rsplit_once(' ') } else { None };
+        let name = name.map_or_else(String::new, |(name, _)| name.to_owned());
+        let value = fields.entry((input.source, input.field, name)).or_default();
         if !value.is_empty() {
             value.push(' ');
         }

@@ -2,13 +2,13 @@
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::{ClearError, Clearing, Refused};
+use crate::artifact::{ClearError, Cleared, Clearing, PackagingError, Refused};
 use crate::finding::{Code, Exception, Finding};
 use crate::graph::StepGraph;
 use crate::lock::Pin;
 use crate::oci::Repository;
 use crate::plan::diff::Change;
-use crate::plan::rows::{Row, State};
+use crate::plan::rows::{Row, State, packaging_finding};
 use crate::provenance::Refusal;
 use crate::settings::Acceptable;
 
@@ -22,12 +22,32 @@ pub async fn clear_rows(clearing: &Clearing, graph: &StepGraph, rows: &mut [Row]
 }
 
 async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {
-    let (State::Change(change), Some(pin)) = (&row.state, row.pin.clone()) else { return };
-    let mirror = &clearing.workspace.mirrors[graph.unit(row.unit).mirror()];
-    let from = origin(*change, &pin);
+    let State::Change(change) = row.state else { return };
+    let unit = graph.unit(row.unit);
+    let (Some(mirror), Some(pin)) = (unit.mirror(), row.pin.clone()) else {
+        if let Err(error) = clear_folder(clearing, graph, row, change).await {
+            row.add(packaging_finding(&clearing.workspace, unit, &error));
+        }
+        return;
+    };
+    let mirror = &clearing.workspace.mirrors[mirror];
+    let from = origin(change, &pin);
     match clearing.would_clear(mirror, &pin, from).await {
         Ok(verdict) => row.verified(verdict.as_ref()),
         Err(error) => row.add(finding(&pin, from, &error)),
+    }
+}
+
+/// Clears a first-party chart: what its folder is packaged to, or, if only the signature is missing, what is published.
+pub async fn clear_folder(
+    clearing: &Clearing,
+    graph: &StepGraph,
+    row: &Row,
+    change: Change,
+) -> Result<Cleared, PackagingError> {
+    match (change, row.package) {
+        (Change::Sign, Some(published)) => clearing.clear_published(graph, row.unit, &published.digest).await,
+        _ => clearing.clear_packaged(graph, row.unit).await,
     }
 }
 

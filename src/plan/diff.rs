@@ -1,7 +1,8 @@
 //! Desired × observed → what to do about one chart. Pure and total: every combination has an answer, and the table of
 //! all of them is the test.
 //!
-//! L is the pin, S what the source says now, D what the destination holds now. Knows no registry and no file.
+//! L is the pin, S what the source says now, D what the destination holds now. For a first-party chart L is its package, or what
+//! the destination holds with equal content, and there is no S. Knows no registry and no file.
 
 use crate::oci::Digest;
 use crate::settings::Acceptable;
@@ -11,9 +12,9 @@ use crate::settings::Acceptable;
 pub enum Destination {
     /// Nothing: the registry said so.
     Absent,
-    /// The pin's digest.
+    /// The pin's digest; of a first-party chart, the content of its folder.
     Same,
-    /// Another digest.
+    /// Another digest; of a first-party chart, other content.
     Other(Digest),
     /// The registry denied the answer.
     Denied(Credential),
@@ -37,6 +38,8 @@ pub enum Credential {
 pub enum Source {
     /// Nobody asked: nothing depends on it, or offline.
     NotAsked,
+    /// There is none to ask: the chart's folder is in Git.
+    Folder,
     /// The pin's digest.
     Same,
     /// Another digest: the tag moved after the review.
@@ -86,6 +89,8 @@ pub enum Block {
     Drift(Digest),
     /// Whether the chart is signed could not be found out.
     SignatureUnknown,
+    /// This version of a first-party chart is published with other content, under this digest.
+    Content(Digest),
 }
 
 /// Whose answer is missing.
@@ -143,6 +148,8 @@ pub fn decide(destination: Destination, source: Source, signature: Signature, ac
     match destination {
         Destination::Same => signed(signature),
         Destination::Absent => published(source, Change::Publish, accepted),
+        // A published version is for good, and no exception lifts that: there is always a next version.
+        Destination::Other(now) if source == Source::Folder => Decision::Withheld(Block::Content(now)),
         Destination::Other(now) if accepted.accepts(Acceptable::Replace, Some(now)) => {
             published(source, Change::Replace(now), accepted)
         }
@@ -185,7 +192,7 @@ fn signed(signature: Signature) -> Decision {
 
 fn published(source: Source, change: Change, accepted: &dyn Accepted) -> Decision {
     match source {
-        Source::Same => Decision::Change(change),
+        Source::Same | Source::Folder => Decision::Change(change),
         Source::Other(now) if accepted.accepts(Acceptable::Moved, Some(now)) => Decision::Change(change),
         Source::Other(now) => Decision::Withheld(Block::Moved(now)),
         Source::Absent if accepted.accepts(Acceptable::Gone, None) => Decision::Change(change),
@@ -218,6 +225,7 @@ mod tests {
             Decision::Withheld(Block::Gone) => "!gone",
             Decision::Withheld(Block::Drift(_)) => "x",
             Decision::Withheld(Block::SignatureUnknown) => "!sig",
+            Decision::Withheld(Block::Content(_)) => "!content",
             Decision::Failed(Side::Source) => "error-s",
             Decision::Failed(Side::Destination) => "error-d",
             Decision::Unseen => "~",
@@ -227,11 +235,12 @@ mod tests {
 
     /// The whole table: every D × S, with the signature's row where it matters, and under which exceptions.
     ///
-    /// Columns of S: same, other, absent, unknown, not asked.
+    /// Columns of S: same, other, absent, unknown, not asked, and none at all for a first-party chart.
     #[test]
     fn every_cell() {
         let (d_other, s_other) = (Digest::of(b"d"), Digest::of(b"s"));
-        let sources = [Source::Same, Source::Other(s_other), Source::Absent, Source::Unknown, Source::NotAsked];
+        let sources =
+            [Source::Same, Source::Other(s_other), Source::Absent, Source::Unknown, Source::NotAsked, Source::Folder];
         let nothing: &dyn Accepted = &|_, _| false;
         let moved: &dyn Accepted =
             &|finding, digest: Option<Digest>| finding == Acceptable::Moved && digest == Some(s_other);
@@ -250,28 +259,28 @@ mod tests {
         let unseen = Destination::Denied(Credential::None);
 
         // Where D is not the pin's digest, the signature says nothing: each row below holds for all six.
-        let rows: [(&str, Destination, &dyn Accepted, [&str; 5]); 16] = [
-            ("absent", Destination::Absent, nothing, ["+", "!moved", "!gone", "error-s", "?"]),
-            ("absent, moved", Destination::Absent, moved, ["+", "+", "!gone", "error-s", "?"]),
+        let rows: [(&str, Destination, &dyn Accepted, [&str; 6]); 16] = [
+            ("absent", Destination::Absent, nothing, ["+", "!moved", "!gone", "error-s", "?", "+"]),
+            ("absent, moved", Destination::Absent, moved, ["+", "+", "!gone", "error-s", "?", "+"]),
             (
                 "absent, moved to another",
                 Destination::Absent,
                 moved_elsewhere,
-                ["+", "!moved", "!gone", "error-s", "?"],
+                ["+", "!moved", "!gone", "error-s", "?", "+"],
             ),
-            ("absent, gone", Destination::Absent, gone, ["+", "!moved", "+", "error-s", "?"]),
-            ("absent, replace", Destination::Absent, replace, ["+", "!moved", "!gone", "error-s", "?"]),
-            ("absent, others", Destination::Absent, others, ["+", "!moved", "!gone", "error-s", "?"]),
-            ("other", other, nothing, ["x"; 5]),
-            ("other, moved", other, moved, ["x"; 5]),
-            ("other, gone", other, gone, ["x"; 5]),
-            ("other, others", other, others, ["x"; 5]),
-            ("other, replace", other, replace, ["+r", "!moved", "!gone", "error-s", "?"]),
-            ("other, replace of another", other, replace_elsewhere, ["x"; 5]),
-            ("denied with credential", denied, nothing, ["error-d"; 5]),
-            ("denied without credential", unseen, nothing, ["~"; 5]),
-            ("unknown", Destination::Unknown, nothing, ["error-d"; 5]),
-            ("not asked", Destination::NotAsked, nothing, ["?"; 5]),
+            ("absent, gone", Destination::Absent, gone, ["+", "!moved", "+", "error-s", "?", "+"]),
+            ("absent, replace", Destination::Absent, replace, ["+", "!moved", "!gone", "error-s", "?", "+"]),
+            ("absent, others", Destination::Absent, others, ["+", "!moved", "!gone", "error-s", "?", "+"]),
+            ("other", other, nothing, ["x", "x", "x", "x", "x", "!content"]),
+            ("other, moved", other, moved, ["x", "x", "x", "x", "x", "!content"]),
+            ("other, gone", other, gone, ["x", "x", "x", "x", "x", "!content"]),
+            ("other, others", other, others, ["x", "x", "x", "x", "x", "!content"]),
+            ("other, replace", other, replace, ["+r", "!moved", "!gone", "error-s", "?", "!content"]),
+            ("other, replace of another", other, replace_elsewhere, ["x", "x", "x", "x", "x", "!content"]),
+            ("denied with credential", denied, nothing, ["error-d"; 6]),
+            ("denied without credential", unseen, nothing, ["~"; 6]),
+            ("unknown", Destination::Unknown, nothing, ["error-d"; 6]),
+            ("not asked", Destination::NotAsked, nothing, ["?"; 6]),
         ];
         for (name, destination, accepted, expect) in rows {
             for (source, expect) in sources.iter().zip(expect) {
@@ -302,6 +311,7 @@ mod tests {
             (Source::Absent, Some(Upstream::Gone)),
             (Source::Unknown, Some(Upstream::Unreachable)),
             (Source::NotAsked, None),
+            (Source::Folder, None),
         ];
         for (source, expect) in expect {
             assert_eq!(upstream(Destination::Same, source), expect);

@@ -18,10 +18,12 @@ use crate::workspace::{KeyringSource, Mirror};
 /// How many repositories and keyrings are asked together: tag lists are what registries throttle first.
 const AT_ONCE: usize = 2;
 
-/// Notes about tags at the destinations that no manifest declares. Tags of referrers are nobody's declaration.
+/// Notes about tags at the destinations that no manifest declares. Tags of referrers are nobody's declaration, and of a first-party
+/// chart every version that there ever was is published, while its folder declares the latest alone.
 pub async fn orphans(clearing: &Clearing, graph: &StepGraph) -> Vec<Finding> {
     let mut declared: BTreeMap<&Repository, BTreeSet<&str>> = BTreeMap::new();
-    let tags: Vec<_> = graph.units().iter().map(|unit| (unit.destination(), unit.version.tag().to_string())).collect();
+    let mirrored = graph.units().iter().filter(|unit| unit.mirror().is_some());
+    let tags: Vec<_> = mirrored.map(|unit| (unit.destination(), unit.version.tag().to_string())).collect();
     for (repository, tag) in &tags {
         declared.entry(repository).or_default().insert(tag);
     }
@@ -64,7 +66,9 @@ fn is_referrers_tag(tag: &str) -> bool {
 pub async fn keyrings(clearing: &Clearing, graph: &StepGraph) -> Vec<Finding> {
     let mut locked: BTreeMap<usize, BTreeSet<Digest>> = BTreeMap::new();
     for unit in graph.units() {
-        locked.entry(unit.mirror()).or_default().extend(unit.pin().and_then(|pin| pin.keyring));
+        if let Some(mirror) = unit.mirror() {
+            locked.entry(mirror).or_default().extend(unit.pin().and_then(|pin| pin.keyring));
+        }
     }
     let mut urls: BTreeMap<&url::Url, Vec<(&Mirror, BTreeSet<Digest>)>> = BTreeMap::new();
     for (index, digests) in locked.into_iter().filter(|(_, digests)| !digests.is_empty()) {
@@ -109,7 +113,7 @@ pub fn unneeded(clearing: &Clearing, plan: &Plan) -> Vec<Finding> {
     let needed = |accept: &Accept| {
         let Some(row) = rows.get(&accept.reference) else { return false };
         // What has no pin yet may need it to get one.
-        let Some(pin) = &row.pin else { return true };
+        let Some(pin) = &row.pin else { return row.source.is_some() };
         let is_pinned = pin.digest == accept.digest;
         match accept.finding {
             // While the chart is not published as pinned, the exception may be what lets it through.

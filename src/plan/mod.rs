@@ -4,6 +4,7 @@
 //! to a registry and does not know how a plan is printed.
 
 pub mod clearing;
+pub mod dependencies;
 pub mod diff;
 pub mod drift;
 pub mod observe;
@@ -15,7 +16,7 @@ pub mod trust;
 use std::collections::BTreeMap;
 
 pub use diff::Change;
-pub use observe::{Ask, Network, Observed, Rights};
+pub use observe::{Ask, Network, Observed, PackageSeen, Rights};
 pub use rows::{Row, State};
 
 use crate::artifact::Clearing;
@@ -126,6 +127,10 @@ pub async fn make(
     let mut rows = rows::rows(&clearing.workspace, graph, units, &observed);
     if ask.network == Network::Online {
         clearing::clear_rows(clearing, graph, &mut rows).await;
+        let on = dependencies::elsewhere(graph, &observed, units);
+        let seen = dependencies::look(graph, on.clone(), clearing, ask).await;
+        dependencies::withhold(graph, &mut rows, &on, &seen);
+        dependencies::withhold_after(graph, &mut rows);
     }
     Plan { rows, findings: Vec::new(), scope, network: ask.network, base: None, inputs: BTreeMap::new() }
 }

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::Clearing;
-use crate::graph::{StepGraph, UnitId};
+use crate::artifact::{ChartImage, ClearError, Clearing, PackagingError};
+use crate::graph::{PinState, StepGraph, UnitId};
 use crate::lock::Pin;
-use crate::oci::Digest;
+use crate::oci::{Digest, Reference, Repository};
 use crate::plan::diff::{Accepted, Credential, Destination, Signature, Source, needs_source};
 use crate::registry::{Registries, Registry, RegistryError};
 use crate::settings::{Acceptable, Role, Settings, Signing};
@@ -78,8 +78,31 @@ pub struct Observed {
     pub source_error: Option<RegistryError>,
     /// What was found instead of our signature, or why that is not known.
     pub signature_note: Option<String>,
+    /// What a first-party chart's folder is, once it was packaged.
+    pub package: Option<PackageSeen>,
+    /// Why a first-party chart has no package, or could not be compared with what is published.
+    pub package_error: Option<PackagingError>,
     /// When the destination was asked.
     pub at: Instant,
+}
+
+/// A first-party chart as it would be published, or as it is where its content is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackageSeen {
+    /// Of the image manifest.
+    pub digest: Digest,
+    /// Of the archive.
+    pub archive: Digest,
+    /// The archive's bytes.
+    pub archive_size: u64,
+}
+
+impl PackageSeen {
+    /// Of this image.
+    #[must_use]
+    pub fn of(image: &ChartImage) -> Self {
+        Self { digest: image.digest, archive: image.archive.digest, archive_size: image.archive.size }
+    }
 }
 
 /// Asks the registries about these charts. Charts without a satisfying pin are not asked about.
@@ -90,38 +113,67 @@ pub async fn observe(
     signatures: &Signatures,
     ask: &Ask,
 ) -> BTreeMap<UnitId, Observed> {
-    let pinned = units.iter().filter_map(|id| Some((*id, graph.unit(*id), graph.unit(*id).pin()?)));
-    futures_util::stream::iter(pinned)
-        .map(|(id, unit, pin)| async move {
-            let every = ask.every_source || ask.sources_of.contains(&id);
-            let mut observed = observe_one(pin, clearing, ask, every).await;
-            if observed.destination == Destination::Same {
-                look(pin, unit.role(), clearing, signatures, ask, &mut observed).await;
+    let fixed = units.iter().filter(|id| !matches!(graph.unit(**id).state, PinState::Stale(_)));
+    futures_util::stream::iter(fixed)
+        .map(|id| async move {
+            let unit = graph.unit(*id);
+            let (mut observed, digest) = Box::pin(place(graph, *id, clearing, ask)).await;
+            if let (Destination::Same, Some(digest)) = (observed.destination, digest) {
+                look(&unit.reference, &digest, unit.role(), clearing, signatures, ask, &mut observed).await;
             }
-            (id, observed)
+            (*id, observed)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await
 }
 
-async fn observe_one(pin: &Pin, clearing: &Clearing, ask: &Ask, ask_source: bool) -> Observed {
-    let (settings, registries) = (&clearing.workspace.settings, &clearing.registries);
-    let mut observed = Observed {
+/// Whether these charts are at their destinations as they should be: no source is asked, and no signature looked for.
+pub async fn present(
+    graph: &StepGraph,
+    units: impl IntoIterator<Item = UnitId>,
+    clearing: &Clearing,
+    ask: &Ask,
+) -> BTreeMap<UnitId, Observed> {
+    let ask = Ask { network: ask.network, rights: ask.rights, ..Ask::default() };
+    let fixed = units.into_iter().filter(|id| !matches!(graph.unit(*id).state, PinState::Stale(_)));
+    let one = |id| {
+        let ask = &ask;
+        async move { (id, Box::pin(place(graph, id, clearing, ask)).await.0) }
+    };
+    futures_util::stream::iter(fixed).map(one).buffer_unordered(AT_ONCE).collect().await
+}
+
+/// What both sides hold of a chart, and the digest that it should be published under.
+async fn place(graph: &StepGraph, id: UnitId, clearing: &Clearing, ask: &Ask) -> (Observed, Option<Digest>) {
+    let unit = graph.unit(id);
+    if let Some(pin) = unit.pin() {
+        let every = ask.every_source || ask.sources_of.contains(&id);
+        return (observe_pinned(pin, clearing, ask, every).await, Some(pin.digest));
+    }
+    let observed = observe_folder(graph, id, clearing, ask).await;
+    let digest = observed.package.map(|package| package.digest);
+    (observed, digest)
+}
+
+fn nothing_asked(settings: &Settings, source: Source) -> Observed {
+    Observed {
         destination: Destination::NotAsked,
-        source: Source::NotAsked,
+        source,
         signature: unlooked(settings),
         destination_error: None,
         source_error: None,
         signature_note: None,
+        package: None,
+        package_error: None,
         at: Instant::now(),
-    };
-    if ask.network == Network::Offline {
-        return observed;
     }
-    let registry = destination(registries, pin, ask);
-    observed.destination = match registry.resolve(&pin.reference()).await.map(|seen| seen.digest) {
-        Ok(digest) if digest == pin.digest => Destination::Same,
+}
+
+/// What the destination's name holds, beside what it should.
+async fn observe_name(observed: &mut Observed, registry: &Registry, reference: &Reference, wanted: &Digest) {
+    observed.destination = match registry.resolve(reference).await.map(|seen| seen.digest) {
+        Ok(digest) if digest == *wanted => Destination::Same,
         Ok(digest) => Destination::Other(digest),
         Err(RegistryError::NotFound { .. }) => Destination::Absent,
         Err(error) => {
@@ -134,6 +186,59 @@ async fn observe_one(pin: &Pin, clearing: &Clearing, ask: &Ask, ask_source: bool
             destination
         }
     };
+}
+
+/// Packages a first-party chart and compares it with what is published.
+async fn observe_folder(graph: &StepGraph, id: UnitId, clearing: &Clearing, ask: &Ask) -> Observed {
+    let reference = &graph.unit(id).reference;
+    let mut observed = nothing_asked(&clearing.workspace.settings, Source::Folder);
+    if ask.network == Network::Offline && needs_bytes(graph, id) {
+        return observed;
+    }
+    let packaged = match clearing.package(graph, id).await {
+        Ok(packaged) => packaged,
+        Err(error) => {
+            observed.package_error = Some(error);
+            return observed;
+        }
+    };
+    observed.package = Some(PackageSeen::of(&packaged.image));
+    if ask.network == Network::Offline {
+        return observed;
+    }
+    observed.at = Instant::now();
+    let registry = destination(&clearing.registries, &reference.repository, ask);
+    observe_name(&mut observed, &registry, reference, &packaged.image.digest).await;
+    if let Destination::Other(held) = observed.destination {
+        match clearing.compare(&packaged, reference, &held, &clearing.cache).await {
+            Ok(image) => {
+                observed.package = Some(PackageSeen::of(&image));
+                observed.destination = Destination::Same;
+            }
+            Err(PackagingError::Clear(ClearError::Registry(error))) => {
+                observed.destination = Destination::Unknown;
+                observed.destination_error = Some(error);
+            }
+            Err(error) => observed.package_error = Some(error),
+        }
+    }
+    observed
+}
+
+/// Whether a chart's package has bytes in it that a registry must be asked for.
+fn needs_bytes(graph: &StepGraph, id: UnitId) -> bool {
+    let mut on = graph.ingredients(id).into_iter().flat_map(BTreeMap::values);
+    on.any(|on| graph.unit(*on).mirror().is_some() || needs_bytes(graph, *on))
+}
+
+async fn observe_pinned(pin: &Pin, clearing: &Clearing, ask: &Ask, ask_source: bool) -> Observed {
+    let (settings, registries) = (&clearing.workspace.settings, &clearing.registries);
+    let mut observed = nothing_asked(settings, Source::NotAsked);
+    if ask.network == Network::Offline {
+        return observed;
+    }
+    let registry = destination(registries, &pin.destination, ask);
+    observe_name(&mut observed, &registry, &pin.reference(), &pin.digest).await;
     if ask_source || needs_source(observed.destination, &exceptions(settings, pin)) {
         observed.source = match registries.at(&pin.source).resolve(&pin.source_reference()).await {
             Ok(seen) if seen.digest == pin.digest => Source::Same,
@@ -148,16 +253,23 @@ async fn observe_one(pin: &Pin, clearing: &Clearing, ask: &Ask, ask_source: bool
     observed
 }
 
-fn destination(registries: &Registries, pin: &Pin, ask: &Ask) -> Registry {
-    let registry = registries.at(&pin.destination);
+fn destination(registries: &Registries, repository: &Repository, ask: &Ask) -> Registry {
+    let registry = registries.at(repository);
     if ask.rights == Rights::Write { registry.for_push() } else { registry }
 }
 
-/// Looks for our signature of a chart that is published as pinned.
-async fn look(pin: &Pin, role: Role, clearing: &Clearing, signatures: &Signatures, ask: &Ask, observed: &mut Observed) {
-    let reference = pin.reference();
-    let place = Place { reference: &reference, digest: &pin.digest };
-    let registry = destination(&clearing.registries, pin, ask);
+/// Looks for our signature of a chart that is published as it should be.
+async fn look(
+    reference: &Reference,
+    digest: &Digest,
+    role: Role,
+    clearing: &Clearing,
+    signatures: &Signatures,
+    ask: &Ask,
+    observed: &mut Observed,
+) {
+    let place = Place { reference, digest };
+    let registry = destination(&clearing.registries, &reference.repository, ask);
     (observed.signature, observed.signature_note) = match signatures.look(&registry, place, role).await {
         Look::NotWanted => (Signature::NotWanted, None),
         Look::Present { .. } => (Signature::Ours, None),

@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::artifact::{ClearError, PackagingError, Refused};
 use crate::chart::Version;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Location, Severity};
 use crate::finding::{Code, Exception, Finding};
-use crate::graph::{PinState, StepGraph, Unit, UnitId};
+use crate::graph::{Origin, PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
 use crate::plan::diff::{Block, Change, Decision, Destination, Side, Signature, Source, Upstream, decide, upstream};
-use crate::plan::observe::{Observed, exceptions};
+use crate::plan::observe::{Observed, PackageSeen, exceptions};
 use crate::plan::signers;
 use crate::provenance::Verdict;
 use crate::registry::RegistryError;
@@ -66,10 +67,12 @@ pub struct Row {
     pub version: Version,
     /// Where it is published.
     pub reference: Reference,
-    /// Where it comes from.
-    pub source: Reference,
+    /// Where it comes from; none for a first-party chart.
+    pub source: Option<Reference>,
     /// What is pinned.
     pub pin: Option<Pin>,
+    /// What is packaged, of a first-party chart: what is published where the content is there already.
+    pub package: Option<PackageSeen>,
     /// What the destination holds now.
     pub destination_now: Destination,
     /// What the source says now.
@@ -91,6 +94,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// What is, or would be, published: digest and size of the archive, where they are known.
+    #[must_use]
+    pub fn artifact(&self) -> Option<(Digest, u64)> {
+        let pin = self.pin.as_ref().map(|pin| (pin.digest, pin.archive_size));
+        pin.or_else(|| self.package.map(|package| (package.digest, package.archive_size)))
+    }
+
     /// Takes note of whose signature was verified, and whether an expired key had to be accepted for it.
     pub fn verified(&mut self, verdict: Option<&Verdict>) {
         self.claims = verdict.and_then(|verdict| verdict.claims.clone());
@@ -128,6 +138,10 @@ pub fn rows(
                 Some(observed) => pinned_row(workspace, *id, unit, pin, observed),
                 None => bare_row(workspace, *id, unit, Some(pin.clone()), State::Undecided),
             },
+            PinState::Folder => match observed.get(id) {
+                Some(observed) => folder_row(workspace, *id, unit, observed),
+                None => bare_row(workspace, *id, unit, None, State::Undecided),
+            },
         };
         if let Some(finding) = odd.get(id)
             && matches!(row.state, State::Change(Change::Publish | Change::Replace(_)))
@@ -140,14 +154,15 @@ pub fn rows(
 }
 
 fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, state: State) -> Row {
-    let mirror = &workspace.mirrors[unit.mirror()];
+    let mirror = unit.mirror().and_then(|mirror| workspace.mirrors.get(mirror));
     Row {
         unit: id,
         name: unit.name.clone(),
         version: unit.version.clone(),
         reference: unit.reference.clone(),
-        source: mirror.source.tagged(unit.version.tag()),
+        source: mirror.map(|mirror| mirror.source.tagged(unit.version.tag())),
         pin,
+        package: None,
         destination_now: Destination::NotAsked,
         source_now: Source::NotAsked,
         signature_now: Signature::NotAsked,
@@ -162,8 +177,8 @@ fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, st
 
 fn stale_row(workspace: &Workspace, id: UnitId, unit: &Unit, unsatisfied: &Unsatisfied) -> Row {
     let mut row = bare_row(workspace, id, unit, None, State::Stale);
-    let mirror = &workspace.mirrors[unit.mirror()];
-    let declared = mirror.versions.iter().find(|declared| declared.version == unit.version);
+    let mirror = unit.mirror().and_then(|mirror| workspace.mirrors.get(mirror));
+    let declared = mirror.and_then(|mirror| mirror.versions.iter().find(|declared| declared.version == unit.version));
     let finding = Finding::of(Code::Stale, &unit.reference, unsatisfied.to_string(), "")
         .at(declared.map(|declared| declared.location.clone()));
     let exception = unsatisfied.exception(&unit.reference);
@@ -175,24 +190,7 @@ fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Pin, observe
     let accepted = exceptions(&workspace.settings, pin);
     let decision = decide(observed.destination, observed.source, observed.signature, &accepted);
     let mut row = bare_row(workspace, id, unit, Some(pin.clone()), State::Unchanged);
-    (row.destination_now, row.source_now) = (observed.destination, observed.source);
-    (row.signature_now, row.signature_note) = (observed.signature, observed.signature_note.clone());
-    match decision {
-        Decision::Nothing => {}
-        Decision::Change(change) => row.state = State::Change(change),
-        Decision::Unseen => {
-            row.state = State::Unseen;
-            row.add(unseen(&row));
-        }
-        Decision::Undecided => row.state = State::Undecided,
-        Decision::Failed(side) => row.add(failed(&row, side, observed)),
-        Decision::Withheld(block) => {
-            if let Block::Drift(held) = block {
-                row.held = Some(held);
-            }
-            row.add(withheld(pin, block, observed));
-        }
-    }
+    decided(&mut row, decision, observed);
     if let State::Change(Change::Replace(held)) = row.state {
         row.held = Some(held);
     }
@@ -201,6 +199,77 @@ fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Pin, observe
         row.add(told_upstream(pin, upstream, observed));
     }
     row
+}
+
+fn folder_row(workspace: &Workspace, id: UnitId, unit: &Unit, observed: &Observed) -> Row {
+    let nothing_lifts = |_: Acceptable, _: Option<Digest>| false;
+    let decision = decide(observed.destination, observed.source, observed.signature, &nothing_lifts);
+    let mut row = bare_row(workspace, id, unit, None, State::Unchanged);
+    row.package = observed.package;
+    match (&observed.package, &observed.package_error) {
+        // Nothing could be packaged, so nobody asked further.
+        (None, Some(error)) => {
+            row.source_now = observed.source;
+            row.add(packaging_finding(workspace, unit, error));
+        }
+        _ => decided(&mut row, decision, observed),
+    }
+    for finding in row.findings.iter_mut().filter(|finding| finding.code == Code::Content) {
+        finding.location = location(workspace, unit);
+    }
+    row
+}
+
+/// Writes down what was observed and decided.
+fn decided(row: &mut Row, decision: Decision, observed: &Observed) {
+    (row.destination_now, row.source_now) = (observed.destination, observed.source);
+    (row.signature_now, row.signature_note) = (observed.signature, observed.signature_note.clone());
+    match decision {
+        Decision::Nothing => {}
+        Decision::Change(change) => row.state = State::Change(change),
+        Decision::Unseen => {
+            row.state = State::Unseen;
+            row.add(unseen(row));
+        }
+        Decision::Undecided => row.state = State::Undecided,
+        Decision::Failed(side) => row.add(failed(row, side, observed)),
+        Decision::Withheld(block) => {
+            if let Block::Drift(held) | Block::Content(held) = block {
+                row.held = Some(held);
+            }
+            row.add(withheld(row, block, observed));
+        }
+    }
+}
+
+/// The finding for a first-party chart that could not be packaged, or whose bytes do not clear.
+#[must_use]
+pub fn packaging_finding(workspace: &Workspace, unit: &Unit, error: &PackagingError) -> Finding {
+    let (code, next) = match error {
+        PackagingError::Unpinned(_) => (Code::Skipped, "run `chartsync lock` and review the new pin"),
+        PackagingError::Dependency { error, .. } => match **error {
+            ClearError::Registry(_) | ClearError::Defect(_) => (Code::Error, "run again, or look at the registry"),
+            _ => (Code::Skipped, "resolve that one, then run again"),
+        },
+        PackagingError::Package(_) => (Code::Error, "correct the chart's folder, or the dependency"),
+        PackagingError::Clear(ClearError::Registry(_)) => (Code::Error, "run again, or look at the registry"),
+        PackagingError::Clear(ClearError::Refused(Refused::NoKeyring)) => {
+            let message = "it was published with a provenance, which nothing here can verify, so it is not signed";
+            return Finding::of(Code::Content, &unit.reference, message, "raise the version in Chart.yaml")
+                .at(location(workspace, unit));
+        }
+        PackagingError::Clear(_) | PackagingError::Content(_) | PackagingError::Incomparable(_) => {
+            (Code::Content, "raise the version in Chart.yaml, or find out who published something else")
+        }
+        PackagingError::Defect(_) => (Code::Error, "report it, with the chart that causes it"),
+    };
+    Finding::of(code, &unit.reference, error.to_string(), next).at(location(workspace, unit))
+}
+
+/// The Chart.yaml of a first-party chart.
+fn location(workspace: &Workspace, unit: &Unit) -> Option<Location> {
+    let Origin::Chart(index) = unit.origin else { return None };
+    workspace.charts.get(index).map(|chart| Location::file(chart.file()))
 }
 
 /// The reviewed exceptions that this chart rests on, as far as that shows before its bytes are read.
@@ -230,9 +299,10 @@ fn unseen(row: &Row) -> Finding {
 
 fn failed(row: &Row, side: Side, observed: &Observed) -> Finding {
     let (word, reference, reason) = match side {
-        Side::Source => ("source", &row.source, reason(observed.source_error.as_ref())),
-        Side::Destination => ("destination", &row.reference, reason(observed.destination_error.as_ref())),
+        Side::Source => ("source", row.source.as_ref(), reason(observed.source_error.as_ref())),
+        Side::Destination => ("destination", Some(&row.reference), reason(observed.destination_error.as_ref())),
     };
+    let reference = reference.unwrap_or(&row.reference);
     Finding::of(
         Code::Error,
         &row.reference,
@@ -246,37 +316,30 @@ fn reason(error: Option<&RegistryError>) -> String {
     error.map_or_else(|| "no answer".to_owned(), ToString::to_string)
 }
 
-fn withheld(pin: &Pin, block: Block, observed: &Observed) -> Finding {
-    let (reference, source) = (pin.reference(), pin.source_reference());
-    let exception = |finding, digest| Exception { finding, reference: reference.clone(), digest };
-    match block {
-        Block::Moved(now) => Finding::of(
-            Code::Moved,
-            &reference,
-            format!("{source} moved after the review: {} is pinned, it is {now} now", pin.digest),
-            format!(
-                "find out why; to publish the pinned bytes all the same add the exception, to take the new ones run `chartsync lock --repin {}@{}`",
-                pin.name, pin.version
-            ),
-        )
-        .lifted_by(exception(Acceptable::Moved, now)),
-        Block::Gone => Finding::of(
-            Code::Gone,
-            &reference,
-            format!("{source} is gone: upstream withdrew what is pinned as {}", pin.digest),
-            "find out why; remove the version, or add the exception to publish the pinned bytes while the source still serves them",
-        )
-        .lifted_by(exception(Acceptable::Gone, pin.digest)),
-        Block::Drift(held) => Finding::of(
-            Code::Drift,
-            &reference,
-            format!("the destination holds {held} instead of the pinned {}, and is never overwritten", pin.digest),
-            "find out who wrote it; to replace exactly these bytes add the exception",
-        )
-        .lifted_by(exception(Acceptable::Replace, held)),
-        Block::SignatureUnknown => Finding::of(
+fn withheld(row: &Row, block: Block, observed: &Observed) -> Finding {
+    let reference = &row.reference;
+    match (block, &row.pin) {
+        (Block::Moved(now), Some(pin)) => moved(pin, now),
+        (Block::Gone, Some(pin)) => gone(pin),
+        (Block::Drift(held), Some(pin)) => drift(pin, held),
+        (Block::Content(held), _) => {
+            let differs = match &observed.package_error {
+                Some(PackagingError::Content(difference)) => format!("with other content: {difference}"),
+                Some(error) => format!("and {error}"),
+                None => "with other content".to_owned(),
+            };
+            let message = format!("version {} is published already as {held}, {differs}", row.version);
+            Finding::of(
+                Code::Content,
+                reference,
+                message,
+                "raise the version in Chart.yaml: what is published is never overwritten",
+            )
+        }
+        // Without a pin nothing but the signature can be in doubt.
+        (Block::SignatureUnknown | Block::Moved(_) | Block::Gone | Block::Drift(_), _) => Finding::of(
             Code::SignatureUnknown,
-            &reference,
+            reference,
             format!(
                 "whether it is signed could not be found out: {}",
                 observed.signature_note.as_deref().unwrap_or("no answer")
@@ -284,6 +347,43 @@ fn withheld(pin: &Pin, block: Block, observed: &Observed) -> Finding {
             "run again; nothing is signed while the answer is unknown",
         ),
     }
+}
+
+fn exception(pin: &Pin, finding: Acceptable, digest: Digest) -> Exception {
+    Exception { finding, reference: pin.reference(), digest }
+}
+
+fn moved(pin: &Pin, now: Digest) -> Finding {
+    Finding::of(
+        Code::Moved,
+        &pin.reference(),
+        format!("{} moved after the review: {} is pinned, it is {now} now", pin.source_reference(), pin.digest),
+        format!(
+            "find out why; to publish the pinned bytes all the same add the exception, to take the new ones run `chartsync lock --repin {}@{}`",
+            pin.name, pin.version
+        ),
+    )
+    .lifted_by(exception(pin, Acceptable::Moved, now))
+}
+
+fn gone(pin: &Pin) -> Finding {
+    Finding::of(
+        Code::Gone,
+        &pin.reference(),
+        format!("{} is gone: upstream withdrew what is pinned as {}", pin.source_reference(), pin.digest),
+        "find out why; remove the version, or add the exception to publish the pinned bytes while the source still serves them",
+    )
+    .lifted_by(exception(pin, Acceptable::Gone, pin.digest))
+}
+
+fn drift(pin: &Pin, held: Digest) -> Finding {
+    Finding::of(
+        Code::Drift,
+        &pin.reference(),
+        format!("the destination holds {held} instead of the pinned {}, and is never overwritten", pin.digest),
+        "find out who wrote it; to replace exactly these bytes add the exception",
+    )
+    .lifted_by(exception(pin, Acceptable::Replace, held))
 }
 
 fn told_upstream(pin: &Pin, upstream: Upstream, observed: &Observed) -> Finding {

@@ -34,6 +34,8 @@ pub struct Seen {
     pub source: String,
     /// Of our signature.
     pub signature: String,
+    /// The digest that a first-party chart's folder is packaged to, or is published as.
+    pub package: Option<String>,
 }
 
 /// The word where nobody asked; it agrees with every answer.
@@ -91,7 +93,10 @@ impl Seen {
     pub fn of(row: &Row) -> Self {
         let destination = match row.destination_now {
             Destination::Absent => "absent".to_owned(),
-            Destination::Same => "pinned".to_owned(),
+            Destination::Same => match row.package {
+                Some(package) => package.digest.to_string(),
+                None => "pinned".to_owned(),
+            },
             Destination::Other(digest) => digest.to_string(),
             Destination::Denied(Credential::Sent) => "denied".to_owned(),
             Destination::Denied(Credential::None) => "unseen".to_owned(),
@@ -100,6 +105,7 @@ impl Seen {
         };
         let source = match row.source_now {
             Source::NotAsked => NOT_ASKED.to_owned(),
+            Source::Folder => "folder".to_owned(),
             Source::Same => "pinned".to_owned(),
             Source::Other(digest) => digest.to_string(),
             Source::Absent => "absent".to_owned(),
@@ -113,7 +119,8 @@ impl Seen {
             Signature::Absent => "absent",
             Signature::Unknown => "unknown",
         };
-        Self { destination, source, signature: signature.to_owned() }
+        let package = row.package.map(|package| package.digest.to_string());
+        Self { destination, source, signature: signature.to_owned(), package }
     }
 
     fn moved(&self, now: &Self) -> impl Iterator<Item = String> + use<> {
@@ -124,7 +131,9 @@ impl Seen {
         let destination = of("destination", &self.destination, &now.destination);
         let source = of("source", &self.source, &now.source);
         let signature = of("signature", &self.signature, &now.signature);
-        destination.into_iter().chain(source).chain(signature)
+        let packages = self.package.as_deref().zip(now.package.as_deref());
+        let package = packages.and_then(|(before, now)| of("package", before, now));
+        destination.into_iter().chain(source).chain(signature).chain(package)
     }
 }
 
@@ -147,6 +156,7 @@ mod tests {
             destination: (*destination).to_owned(),
             source: (*source).to_owned(),
             signature: "absent".to_owned(),
+            package: None,
         };
         Basis {
             tool: TOOL.to_owned(),

@@ -17,8 +17,8 @@ pub fn odd_ones(workspace: &Workspace, graph: &StepGraph) -> BTreeMap<UnitId, Fi
     let mut destinations: BTreeMap<usize, Vec<(UnitId, &Pin)>> = BTreeMap::new();
     for id in graph.ids() {
         let unit = graph.unit(id);
-        if let Some(pin) = unit.pin() {
-            destinations.entry(unit.mirror()).or_default().push((id, pin));
+        if let (Some(pin), Some(mirror)) = (unit.pin(), unit.mirror()) {
+            destinations.entry(mirror).or_default().push((id, pin));
         }
     }
     let mut odd = BTreeMap::new();

@@ -3,7 +3,7 @@
 use crate::diagnostic::Severity;
 use crate::finding::Code;
 use crate::plan::{Network, Plan, Scope, State};
-use crate::report::words::{are, count, stale};
+use crate::report::words::{are, as_what, count, stale};
 
 /// The answer and what it rests on.
 #[derive(Debug)]
@@ -50,7 +50,9 @@ fn yes(plan: &Plan) -> Answer {
     let changes = plan.changes().count();
     let does = match (changes, plan.rows.len()) {
         (0, 0) => "no chart is declared".to_owned(),
-        (0, rows) => format!("nothing to do, {} {} published as pinned", count(rows, "chart"), are(rows)),
+        (0, rows) => {
+            format!("nothing to do, {} {} published as {}", count(rows, "chart"), are(rows), as_what(&plan.rows))
+        }
         (changes, _) => format!("{} would change, each verified", count(changes, "chart")),
     };
     let warnings = plan.all_findings().filter(|finding| finding.severity() == Severity::Warning).count();

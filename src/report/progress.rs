@@ -33,6 +33,10 @@ impl Progress {
 
     fn line(&self, event: Event<'_>) -> Option<String> {
         match event {
+            Event::Waiting(1, reference) => Some(format!("waiting for {reference}")),
+            Event::Waiting(number, reference) => {
+                Some(format!("waiting for {reference} and {} more", number.saturating_sub(1)))
+            }
             Event::Planned(planned) => {
                 self.planned.set(planned);
                 None

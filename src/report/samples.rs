@@ -65,8 +65,9 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
         name: pin.name.clone(),
         version: pin.version.clone(),
         reference: pin.reference(),
-        source: pin.source_reference(),
+        source: Some(pin.source_reference()),
         pin: Some(pin.clone()),
+        package: None,
         destination_now: Destination::Absent,
         source_now: Source::Same,
         signature_now: Signature::NotWanted,
@@ -306,6 +307,7 @@ impl Words<'_> {
                 claims: signer.map(|_| self.claims()),
                 signed_by: None,
                 audited,
+                published: None,
                 finding: finding
                     .map(|(code, message, next)| Finding::of(code, &reference, self.message(message), next)),
                 pin: Some(pin),

@@ -46,7 +46,8 @@ pub async fn choose(
     homeless: &Homeless<'_>,
     order: &Order,
 ) -> BTreeMap<usize, Chosen> {
-    let of = |ids: &BTreeSet<UnitId>| -> BTreeSet<usize> { ids.iter().map(|id| graph.unit(*id).mirror()).collect() };
+    let of =
+        |ids: &BTreeSet<UnitId>| -> BTreeSet<usize> { ids.iter().filter_map(|id| graph.unit(*id).mirror()).collect() };
     let repinned = of(&order.repin);
     let one = |index: usize| {
         let mirror = &clearing.workspace.mirrors[index];

@@ -112,11 +112,12 @@ pub struct Resolution {
 pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile, order: &Order) -> Resolution {
     let homeless = homeless(graph, existing);
     let keyrings = keyrings::choose(clearing, graph, existing, &homeless, order).await;
-    let one = |id: UnitId| {
-        let task = version::Task { clearing, graph, existing, order, keyrings: &keyrings, homeless: &homeless, id };
+    let one = |(id, mirror): (UnitId, usize)| {
+        let (keyrings, homeless) = (&keyrings, &homeless);
+        let task = version::Task { clearing, graph, existing, order, keyrings, homeless, id, mirror };
         async move { (id, task.run().await) }
     };
-    let ids: Vec<_> = graph.ids().collect();
+    let ids: Vec<_> = graph.ids().filter_map(|id| Some((id, graph.unit(id).mirror()?))).collect();
     let done: BTreeMap<_, _> = futures_util::stream::iter(ids).map(one).buffer_unordered(AT_ONCE).collect().await;
 
     let mut events = Vec::new();
@@ -152,14 +153,15 @@ pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile
 type Homeless<'a> = BTreeMap<(&'a Repository, &'a Version), &'a Pin>;
 
 fn homeless<'a>(graph: &StepGraph, existing: &'a Lockfile) -> Homeless<'a> {
-    let declared: BTreeSet<_> = graph.units().iter().map(Unit::destination).collect();
+    let declared: BTreeSet<_> =
+        graph.units().iter().filter(|unit| unit.mirror().is_some()).map(Unit::destination).collect();
     let homeless = existing.pins().iter().filter(|pin| !declared.contains(&pin.destination));
     homeless.map(|pin| ((&pin.source, &pin.version), pin)).collect()
 }
 
 /// The pins that no manifest declares.
 fn undeclared<'a>(graph: &StepGraph, existing: &'a Lockfile) -> impl Iterator<Item = &'a Pin> {
-    existing.pins().iter().filter(|pin| graph.find(&pin.destination, &pin.version).is_none())
+    existing.pins().iter().filter(|pin| !graph.mirrors(&pin.destination, &pin.version))
 }
 
 /// The destinations whose every declared version is selected.

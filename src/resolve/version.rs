@@ -23,6 +23,8 @@ pub(super) struct Task<'a> {
     pub(super) keyrings: &'a BTreeMap<usize, Chosen>,
     pub(super) homeless: &'a Homeless<'a>,
     pub(super) id: UnitId,
+    /// The index of the mirror that declares it.
+    pub(super) mirror: usize,
 }
 
 /// What became of a declared version.
@@ -87,7 +89,7 @@ impl Task<'_> {
             return self.reverified(old, old).await;
         }
         match &unit.state {
-            PinState::Pinned(_) => Locked::kept(old),
+            PinState::Pinned(_) | PinState::Folder => Locked::kept(old),
             PinState::Stale(unsatisfied) => Locked::failed(Some(old), self.unsatisfied(unsatisfied)),
         }
     }
@@ -97,11 +99,11 @@ impl Task<'_> {
     }
 
     fn mirror(&self) -> &Mirror {
-        &self.clearing.workspace.mirrors[self.unit().mirror()]
+        &self.clearing.workspace.mirrors[self.mirror]
     }
 
     fn is_refreshed(&self) -> bool {
-        self.order.refresh.contains(&self.unit().mirror())
+        self.order.refresh.contains(&self.mirror)
     }
 
     /// Takes what the source holds now.
@@ -129,7 +131,7 @@ impl Task<'_> {
 
     /// The keyring that this mirror's new pins are verified with.
     fn keyring(&self) -> Result<Option<Arc<Keyring>>, Refused> {
-        match self.keyrings.get(&self.unit().mirror()).map(|chosen| &chosen.keyring) {
+        match self.keyrings.get(&self.mirror).map(|chosen| &chosen.keyring) {
             Some(Ok(keyring)) => Ok(keyring.clone()),
             Some(Err(error)) => Err(Refused::NoUsableKeyring(error.clone())),
             None => Ok(None),

@@ -12,11 +12,11 @@ use crate::settings::{Access, Settings, Signing, is_loopback};
 pub(super) fn check(
     settings: Option<&Settings>,
     mirrors: &[Mirror],
-    charts: &[String],
+    has_charts: bool,
     strays: bool,
     problems: &mut Problems,
 ) {
-    if mirrors.is_empty() && charts.is_empty() && !strays {
+    if mirrors.is_empty() && !has_charts && !strays {
         problems.push(Problem {
             location: Some(Location::file(MIRRORS)),
             code: "no-charts",

@@ -9,7 +9,10 @@ use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::tree::{Entry, EntryKind, READ_LIMIT, TreeError};
+use super::tree::{Entry, EntryKind, Found, Limits, READ_LIMIT, TreeError};
+
+/// The most bytes of a link's target that are read: as in Linux.
+const LINK_LIMIT: u64 = 4096;
 
 /// A commit, and the folder of the workspace in it.
 #[derive(Debug)]
@@ -98,6 +101,39 @@ impl Revision {
         }
         entries.sort();
         Ok(entries)
+    }
+
+    /// Everything below a folder, through one process.
+    pub(super) fn walk(&self, folder: &str, limits: &Limits) -> Result<Vec<(String, Found)>, TreeError> {
+        self.refuse_odd_parents(&format!("{folder}/x"))?;
+        let begin = format!("{folder}/");
+        let below =
+            self.files.range(begin.clone()..).map_while(|(path, object)| Some((path.strip_prefix(&begin)?, object)));
+        let below: Vec<_> = below.collect();
+        let is_read = |object: &Object| match object.kind {
+            EntryKind::File => object.size <= limits.file,
+            EntryKind::Link => object.size <= LINK_LIMIT,
+            _ => false,
+        };
+        let wanted: Vec<&Object> = below.iter().map(|(_, object)| *object).filter(|object| is_read(object)).collect();
+        let sizes = below.iter().map(|(_, object)| object.size.min(limits.file)).sum();
+        limits.check(folder, below.len(), sizes)?;
+        let mut blobs = self.blobs(&wanted)?.into_iter();
+        let found = |object: &Object| {
+            let blob = if is_read(object) { blobs.next() } else { None };
+            match (object.kind, blob) {
+                (EntryKind::File, Some(bytes)) => Found::File(bytes),
+                // Too long for any use: that it is says enough.
+                (EntryKind::File, None) => Found::File(vec![0; usize::try_from(limits.file).unwrap_or(usize::MAX)]),
+                (EntryKind::Link, blob) => match blob.map(String::from_utf8) {
+                    Some(Ok(target)) => Found::Link(target),
+                    _ => Found::Other("is a link to a name that is not UTF-8, or too long"),
+                },
+                _ => Found::Other("is a Git submodule"),
+            }
+        };
+        let mut found = found;
+        Ok(below.into_iter().map(|(path, object)| (path.to_owned(), found(object))).collect())
     }
 
     fn find(&self, path: &str) -> Result<Option<&Object>, TreeError> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{KEYRINGS, KeyringSource, LOCK_FILE, MIRRORS, Tree, TreeError, Workspace, keyring_file};
+use super::{CHARTS, KEYRINGS, KeyringSource, LOCK_FILE, MIRRORS, Tree, TreeError, Workspace, keyring_file};
 use crate::oci::Digest;
 use crate::settings::SETTINGS_FILE;
 
@@ -26,6 +26,10 @@ impl Workspace {
             if let Some(bytes) = bytes? {
                 inputs.insert(file.clone(), Digest::of(&bytes));
             }
+        }
+        for chart in &self.charts {
+            let files = chart.files.iter();
+            inputs.extend(files.map(|(path, digest)| (format!("{CHARTS}/{}/{path}", chart.name), *digest)));
         }
         Ok(inputs)
     }

@@ -3,6 +3,7 @@
 //! Owns the layout of the folder, what a manifest means and what all of them must agree on. Knows no registry, and of the
 //! lockfile only where it lies.
 
+mod charts;
 mod checks;
 mod git;
 mod inputs;
@@ -17,11 +18,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+pub use charts::{Dependency, FirstParty};
 pub use git::Revision;
 pub use keyrings::{Keyrings, keyring_file};
 pub use manifest::{DeclaredVersion, KeyringSource, Mirror, Trust};
 pub use schema::MIRROR_SCHEMA;
-pub use tree::{Entry, EntryKind, READ_LIMIT, Tree, TreeError};
+pub use tree::{Entry, EntryKind, Found, Limits, READ_LIMIT, Tree, TreeError};
 
 use crate::diagnostic::{Location, Problem, Problems};
 use crate::document::{self, FILE_LIMIT};
@@ -44,8 +46,8 @@ pub struct Workspace {
     pub settings: Settings,
     /// The manifests, sorted by file.
     pub mirrors: Vec<Mirror>,
-    /// The names of the folders in `charts/`.
-    pub charts: Vec<String>,
+    /// The first-party charts, sorted by name.
+    pub charts: Vec<FirstParty>,
     /// The text of `mirrors.lock`, where there is one: the `lock` module reads it.
     pub lockfile: Option<String>,
     /// All keyrings.
@@ -66,14 +68,18 @@ impl Workspace {
             }
             None => None,
         };
-        let rest = Rest::read(tree, &mut problems);
-        checks::check(settings.as_ref(), &rest.mirrors, &rest.charts, rest.strays, &mut problems);
+        let mut of_charts = Problems::default();
+        let mut rest = Rest::read(tree, &mut problems, &mut of_charts);
+        problems.extend(of_charts);
+        checks::check(settings.as_ref(), &rest.mirrors, rest.has_charts, rest.strays, &mut problems);
         let wrong = || Problem { location: None, code: "defect", message: "no settings".into(), help: String::new() };
         let signing_files =
             settings.as_ref().map(|settings| signing_files(tree, settings, Absent::Told, &mut problems));
+        let drafts = std::mem::take(&mut rest.drafts);
+        let charts = settings.as_ref().map(|settings| charts::place(drafts, &rest.mirrors, settings, &mut problems));
         problems.into_result(())?;
         let settings = settings.ok_or_else(wrong)?;
-        Ok(rest.with(settings, signing_files.unwrap_or_default()))
+        Ok(rest.with(settings, charts.unwrap_or_default(), signing_files.unwrap_or_default()))
     }
 
     /// Reads the workspace that changes are compared with: `None` where there was none yet, and it may declare nothing.
@@ -84,12 +90,17 @@ impl Workspace {
         let Some(text) = text else { return Ok(None) };
         let mut problems = Problems::default();
         let settings = Settings::parse(&text, SETTINGS_FILE).map_err(|wrong| problems.extend(wrong)).ok();
-        let rest = Rest::read(tree, &mut problems);
+        let mut rest = Rest::read(tree, &mut problems, &mut Problems::default());
         checks::compare(settings.as_ref(), &rest.mirrors, &mut problems);
         let signing_files =
             settings.as_ref().map(|settings| signing_files(tree, settings, Absent::Empty, &mut problems));
         problems.into_result(())?;
-        Ok(settings.map(|settings| rest.with(settings, signing_files.unwrap_or_default())))
+        Ok(settings.map(|settings| {
+            let drafts = std::mem::take(&mut rest.drafts);
+            // They decide nothing about trust: a chart that could not be packaged is told apart from nothing.
+            let charts = charts::place(drafts, &rest.mirrors, &settings, &mut Problems::default());
+            rest.with(settings, charts, signing_files.unwrap_or_default())
+        }))
     }
 
     /// The bytes of a keyring: one that a manifest names by path, or a committed one.
@@ -102,14 +113,15 @@ impl Workspace {
 /// What a workspace has besides its settings.
 struct Rest {
     mirrors: Vec<Mirror>,
-    charts: Vec<String>,
+    drafts: Vec<charts::Draft>,
+    has_charts: bool,
     lockfile: Option<String>,
     keyrings: Keyrings,
     strays: bool,
 }
 
 impl Rest {
-    fn read(tree: &Tree, problems: &mut Problems) -> Self {
+    fn read(tree: &Tree, problems: &mut Problems, of_charts: &mut Problems) -> Self {
         let (files, strays) = manifest_files(tree, problems);
         let texts = tree.read_all(&files);
         let read: Vec<_> = files
@@ -130,13 +142,13 @@ impl Rest {
             problems.extend(wrong);
         }
         let (keyrings, mirrors) = keyrings::read(tree, drafts, problems);
-        let charts = charts(tree, problems);
+        let (drafts, has_charts) = charts::read(tree, of_charts);
         let lockfile = read_file(tree, LOCK_FILE, problems, usize::try_from(READ_LIMIT).unwrap_or(usize::MAX));
-        Self { mirrors, charts, lockfile, keyrings, strays: strays || broken }
+        Self { mirrors, drafts, has_charts, lockfile, keyrings, strays: strays || broken }
     }
 
-    fn with(self, settings: Settings, signing_files: BTreeMap<String, Digest>) -> Workspace {
-        let Self { mirrors, charts, lockfile, keyrings, strays: _ } = self;
+    fn with(self, settings: Settings, charts: Vec<FirstParty>, signing_files: BTreeMap<String, Digest>) -> Workspace {
+        let Self { mirrors, drafts: _, has_charts: _, lockfile, keyrings, strays: _ } = self;
         Workspace { settings, mirrors, charts, lockfile, keyrings, signing_files }
     }
 }
@@ -255,15 +267,6 @@ fn manifest_files(tree: &Tree, problems: &mut Problems) -> (Vec<String>, bool) {
         });
     }
     (files, strays)
-}
-
-fn charts(tree: &Tree, problems: &mut Problems) -> Vec<String> {
-    let entries = tree.list(CHARTS).unwrap_or_else(|error| {
-        problems.push(unreadable(CHARTS, &error));
-        Vec::new()
-    });
-    let folders = entries.into_iter().filter(|entry| entry.kind == EntryKind::Folder && !entry.name.starts_with('.'));
-    folders.map(|entry| entry.name).collect()
 }
 
 #[cfg(test)]

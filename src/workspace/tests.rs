@@ -81,8 +81,11 @@ fn the_rest_of_a_manifest_has_defaults() {
     let unsigned = MANIFEST.replace("keyring: https://up.example/keys.gpg", "required: false");
     let workspace = read(&[("mirrors/a.yaml", &unsigned)]);
     assert_eq!((workspace.mirrors[0].trust.required, &workspace.mirrors[0].trust.keyring), (false, &None));
-    let workspace = read(&[("charts/own/Chart.yaml", "name: own\n"), ("mirrors.lock", "version = 1\n")]);
-    assert_eq!((workspace.charts, workspace.lockfile.as_deref()), (vec!["own".to_owned()], Some("version = 1\n")));
+    let workspace =
+        read(&[("charts/own/Chart.yaml", "name: own\nversion: 1.2.3\n"), ("mirrors.lock", "version = 1\n")]);
+    let [chart] = &workspace.charts[..] else { panic!() };
+    assert_eq!((chart.name.as_str(), chart.version.as_str()), ("own", "1.2.3"));
+    assert_eq!(workspace.lockfile.as_deref(), Some("version = 1\n"));
 }
 
 #[test]

@@ -42,6 +42,38 @@ pub enum EntryKind {
     Other,
 }
 
+/// What a walk found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A regular file's bytes, the first ones if it is too large.
+    File(Vec<u8>),
+    /// A symbolic link and where it points, as written.
+    Link(String),
+    /// Anything else, as the rest of a sentence.
+    Other(&'static str),
+}
+
+/// How much a walk takes in.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of one file; what is longer is cut there.
+    pub file: u64,
+    /// Bytes of all files.
+    pub total: u64,
+    /// Entries.
+    pub entries: usize,
+}
+
+impl Limits {
+    /// Whether so much is too much.
+    pub(super) fn check(&self, folder: &str, entries: usize, total: u64) -> Result<(), TreeError> {
+        if entries > self.entries || total > self.total {
+            return Err(TreeError::TooMuch(folder.to_owned()));
+        }
+        Ok(())
+    }
+}
+
 /// Why something of a tree cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
@@ -57,6 +89,9 @@ pub enum TreeError {
     /// More bytes than chartsync reads.
     #[error("`{0}` is larger than 256 MiB")]
     TooBig(String),
+    /// A folder with more in it than chartsync reads.
+    #[error("`{0}` has more files, or more bytes in them, than any chart: move what is no part of it elsewhere")]
+    TooMuch(String),
     /// A name that is not UTF-8.
     #[error("a name in `{0}` is not UTF-8: rename it")]
     Name(String),
@@ -101,6 +136,17 @@ impl Tree {
         match self {
             Self::Folder(_) => paths.iter().map(|path| self.read(path)).collect(),
             Self::Revision(revision) => revision.read_all(paths),
+        }
+    }
+
+    /// Everything below a folder but folders, as it lies there: links unfollowed, of each file no more than `limit` bytes.
+    ///
+    /// At most `most` entries, and `all` bytes together.
+    pub fn walk(&self, folder: &str, limits: &Limits) -> Result<Vec<(String, Found)>, TreeError> {
+        let segments = segments(folder)?;
+        match self {
+            Self::Folder(root) => walk_folder(root, &segments, folder, limits),
+            Self::Revision(revision) => revision.walk(folder, limits),
         }
     }
 
@@ -151,6 +197,55 @@ fn read_file(root: &Path, segments: &[&str], path: &str) -> Result<Option<Vec<u8
     let mut bytes = Vec::new();
     fs::File::open(at).map_err(io)?.take(READ_LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > READ_LIMIT { Err(TreeError::TooBig(path.to_owned())) } else { Ok(Some(bytes)) }
+}
+
+fn walk_folder(
+    root: &Path,
+    segments: &[&str],
+    folder: &str,
+    limits: &Limits,
+) -> Result<Vec<(String, Found)>, TreeError> {
+    let Some((top, metadata)) = walk(root, segments, folder)? else { return Ok(Vec::new()) };
+    if !metadata.is_dir() {
+        return Err(TreeError::Kind(folder.to_owned(), "folder"));
+    }
+    let (mut found, mut total) = (Vec::new(), 0);
+    let mut ahead = vec![(top, String::new())];
+    while let Some((at, below)) = ahead.pop() {
+        let io = |error| TreeError::Io(format!("{folder}/{below}"), error);
+        for entry in fs::read_dir(at).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = entry.file_name();
+            let path = format!("{below}{}", name.to_string_lossy());
+            let kind = entry.file_type().map_err(io)?;
+            if name.to_str().is_none() {
+                found.push((path, Found::Other("has a name that is not UTF-8")));
+            } else if kind.is_dir() {
+                ahead.push((entry.path(), format!("{path}/")));
+            } else {
+                let one = read_found(&entry.path(), kind, limits)
+                    .map_err(|error| TreeError::Io(format!("{folder}/{path}"), error))?;
+                total += if let Found::File(bytes) = &one { bytes.len() as u64 } else { 0 };
+                found.push((path, one));
+            }
+            limits.check(folder, found.len() + ahead.len(), total)?;
+        }
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
+fn read_found(path: &Path, kind: fs::FileType, limits: &Limits) -> io::Result<Found> {
+    if kind.is_symlink() {
+        let target = fs::read_link(path)?.into_os_string().into_string();
+        return Ok(target.map_or(Found::Other("is a link to a name that is not UTF-8"), Found::Link));
+    }
+    if !kind.is_file() {
+        return Ok(Found::Other("is neither a file nor a folder"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limits.file).read_to_end(&mut bytes)?;
+    Ok(Found::File(bytes))
 }
 
 fn list_folder(root: &Path, segments: &[&str], folder: &str) -> Result<Vec<Entry>, TreeError> {

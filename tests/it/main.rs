@@ -15,6 +15,8 @@ mod corners;
 mod crash;
 mod faults;
 mod findings;
+mod firstparty;
+mod firstparty_dependencies;
 mod inputs;
 mod interop;
 mod keyrings;

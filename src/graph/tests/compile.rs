@@ -64,7 +64,7 @@ fn units_are_sorted_whatever_the_order_of_declaration() {
         let graph = compile(&workspace(UNSIGNED, shuffled.clone()), &Lockfile::from_pins(pins()));
         assert_eq!((places(&graph), keys(&graph)), (places(&first), keys(&first)));
         for unit in graph.units() {
-            let Origin::Mirror(index) = unit.origin;
+            let Origin::Mirror(index) = unit.origin else { panic!("{unit:?}") };
             assert_eq!(shuffled[index].destination, *unit.destination());
             assert_eq!(
                 graph.find(unit.destination(), &unit.version).map(|id| &graph.unit(id).reference),
@@ -104,6 +104,7 @@ fn a_version_without_a_satisfying_pin_is_stale() {
         PinState::Stale(Unsatisfied::Absent(_)) => "absent",
         PinState::Stale(Unsatisfied::Source { .. }) => "source",
         PinState::Stale(_) => "other",
+        PinState::Folder => "folder",
     });
     assert_eq!(states.collect::<Vec<_>>(), ["absent", "source", "pinned"]);
     assert_eq!(

@@ -224,3 +224,88 @@ fn a_chart_that_the_other_graph_lacks_differs_in_everything() {
     assert_eq!(differences.len(), inputs);
     assert!(differences.iter().all(|difference| difference.here.is_some() && difference.base.is_none()));
 }
+
+/// A first-party chart of these files, on a mirrored chart and on another first-party one.
+fn packaged(files: &[(&str, &str)], base: &[(&str, &str)], pin: &Sample) -> (StepGraph, UnitId) {
+    let unit = |name: &str, index| Unit {
+        name: name.to_owned(),
+        version: "1.0.0".parse().unwrap(),
+        reference: format!("registry.example/charts/{name}:1.0.0").parse().unwrap(),
+        origin: Origin::Chart(index),
+        state: PinState::Folder,
+        accepted: Vec::new(),
+    };
+    let digests = |files: &[(&str, &str)]| {
+        files.iter().map(|(path, text)| ((*path).to_owned(), Digest::of(text.as_bytes()))).collect()
+    };
+    let mut builder = Builder::new(vec![pin.demands.clone()]);
+    let mirrored = builder.mirrored(pin.unit(), None);
+    let (app, below) =
+        (builder.first_party(unit("app", 0), pin.identity.as_ref()), builder.first_party(unit("base", 1), None));
+    let dependencies = [("web".to_owned(), mirrored), ("base".to_owned(), below)].into();
+    builder.consists(app, Ingredients { files: digests(files), dependencies });
+    builder.consists(below, Ingredients { files: digests(base), ..Ingredients::default() });
+    (builder.finish(), app)
+}
+
+const FILES: [(&str, &str); 2] = [("Chart.yaml", "name: app"), ("values.yaml", "a: 1")];
+const BASE: [(&str, &str); 1] = [("Chart.yaml", "name: base")];
+
+#[test]
+fn the_keys_of_a_first_party_chart_are_pinned() {
+    let (graph, app) = packaged(&FILES, &BASE, &Sample::new("registry.example/charts/web", "1.0.0"));
+    let keys = graph.steps(app).map(|step| format!("{} {}", step.kind(), step.key().unwrap())).collect::<Vec<_>>();
+    let expect = [
+        "package 4aa83badc9ccfc10ec12c51b7778e17b854f49fa203bf970e2c51265538fd75d",
+        "identity c3410cabec11cd4d33fff670a9b690f911c236b1f694ce4fa9fde71d514feb0a",
+        "copy 4643665d82619450104208c493fa8a49e4f0b709db55fa4289b28b36192156bf",
+        "sign 1675fda50af136bfae5eedc0991a78071ff13569abeca0059c4de8420f1e9ac1",
+        "tag 2b5036220e5a3bcd6331c719ba71ca88eda952ec5d8555824d20a7d61978e483",
+        "confirm 9349a8ec3e8d4aff38dc8256b55d2e5d16e854da85fa0d664d0b2f421a2d9bff",
+    ];
+    assert_eq!(keys, expect, "a step's description changed: what was cached under its key counts no longer");
+}
+
+#[test]
+fn whatever_a_package_is_made_of_changes_its_key() {
+    let pin = Sample::new("registry.example/charts/web", "1.0.0");
+    let (graph, app) = packaged(&FILES, &BASE, &pin);
+    let key = |graph: &StepGraph, app| graph.key(app, StepKind::Package).unwrap();
+    let before = key(&graph, app);
+    let differs = |files: &[(&str, &str)], base: &[(&str, &str)], pin: &Sample, says: &[&str]| {
+        let (other, unit) = packaged(files, base, pin);
+        assert_ne!(key(&other, unit), before, "{says:?}");
+        let told = compare(&other, &graph, unit).into_iter().filter(|difference| difference.kind == StepKind::Package);
+        let told: Vec<_> = told.map(|one| one.here.or(one.base).unwrap_or_default()).collect();
+        assert_eq!(told.len(), says.len(), "{told:?}");
+        assert!(told.iter().zip(says).all(|(told, says)| told.starts_with(says)), "{told:?}");
+    };
+    differs(&[FILES[0], ("values.yaml", "a: 2")], &BASE, &pin, &["values.yaml sha256:"]);
+    differs(&[FILES[0], FILES[1], ("x y", "")], &BASE, &pin, &["x y sha256:"]);
+    differs(&FILES[..1], &BASE, &pin, &["values.yaml sha256:"]);
+    differs(&FILES, &[("Chart.yaml", "name: other")], &pin, &[""]);
+    let mut repinned = pin.clone();
+    repinned.pin.archive = Digest::of(b"other");
+    differs(&FILES, &BASE, &repinned, &["web sha256:"]);
+    // How a pin is checked is no content.
+    let mut lenient = pin.clone();
+    lenient.demands = Demands::new(false, &[]);
+    let (other, unit) = packaged(&FILES, &BASE, &lenient);
+    assert_eq!(key(&other, unit), before);
+}
+
+#[test]
+fn a_package_of_what_has_no_pin_has_no_key_and_waits_for_both() {
+    let sample = Sample::new("registry.example/charts/web", "1.0.0");
+    let (graph, app) = packaged(&FILES, &BASE, &sample);
+    assert_eq!(names(&graph, &graph.depends_on(app)), ["web", "base"]);
+    assert_eq!(names(&graph, &graph.order().unwrap()), ["web", "base", "app"]);
+    let mut unit = sample.unit();
+    unit.state = PinState::Stale(Unsatisfied::Absent(sample.pin.reference()));
+    let mut builder = Builder::new(vec![sample.demands.clone()]);
+    let stale = builder.mirrored(unit, None);
+    let chart = Unit { origin: Origin::Chart(0), state: PinState::Folder, ..sample.unit() };
+    let app = builder.first_party(chart, None);
+    builder.consists(app, Ingredients { dependencies: [("web".to_owned(), stale)].into(), ..Ingredients::default() });
+    assert_eq!(builder.finish().key(app, StepKind::Package), None);
+}

@@ -18,6 +18,7 @@ pub fn audit(audits: &[Audit], depth: Depth) -> String {
         Depth::Whole => signers(&mut page, audits),
         Depth::Digest => quick(&mut page, audits),
     }
+    folders(&mut page, audits);
     signed_by(&mut page, audits);
     page.gap();
     let (tone, text) = summary(audits);
@@ -43,6 +44,16 @@ fn signers(page: &mut Page, audits: &[Audit]) {
     }
 }
 
+/// How many first-party charts are published as they are in Git.
+fn folders(page: &mut Page, audits: &[Audit]) {
+    let number = holding(audits).filter(|audit| audit.published.is_some()).count();
+    if number > 0 {
+        let (have, its) = if number == 1 { ("has", "its folder") } else { ("have", "their folders") };
+        let told = format!("= {} {have} the content of {its}", count(number, "first-party chart"));
+        page.line(0, &[plain(told)]);
+    }
+}
+
 /// Which identities or keys signed what is published, each once.
 fn signed_by(page: &mut Page, audits: &[Audit]) {
     let mut signers = BTreeMap::<&str, usize>::new();
@@ -56,7 +67,7 @@ fn signed_by(page: &mut Page, audits: &[Audit]) {
 }
 
 fn quick(page: &mut Page, audits: &[Audit]) {
-    let number = holding(audits).count();
+    let number = holding(audits).filter(|audit| audit.pin.is_some()).count();
     if number > 0 {
         let have = if number == 1 { "has" } else { "have" };
         let told =

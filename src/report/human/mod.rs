@@ -21,7 +21,7 @@ pub use resolution::resolution;
 pub use validated::validated;
 pub use why::{Why, why};
 
-use super::words::{are, count, stale};
+use super::words::{are, as_what, count, stale};
 use crate::lock::Signer;
 use crate::settings::Accept;
 

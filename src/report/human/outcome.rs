@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::finding::findings;
 use super::page::{Page, Tone, faint, plain, strong, toned};
-use super::{accepted, count, signed};
+use super::{accepted, as_what, count, signed};
 use crate::apply::{Done, Outcome};
 use crate::diagnostic::Severity;
 use crate::lock::Signer;
@@ -41,13 +41,19 @@ fn published(page: &mut Page, row: &Row, Done { change, signed: signature }: &Do
         Change::Sign => "s signed",
     };
     page.line(0, &[toned(Tone::Good, word), plain("  "), strong(format!("{} {}", row.name, row.version))]);
-    let Some(pin) = &row.pin else { return };
-    page.line(4, &[plain(format!("{}@{}", row.reference, pin.digest))]);
+    let Some((digest, _)) = row.artifact() else { return };
+    page.line(4, &[plain(format!("{}@{digest}", row.reference))]);
     if let Change::Replace(held) = change {
         page.line(4, &[faint("in place of "), plain(held.to_string())]);
     }
-    let verified = if pin.signer == Signer::None { "verified as pinned, " } else { "verified, " };
-    page.line(4, &[faint(verified), plain(signed(&pin.signer, row.claims.as_deref()))]);
+    match (&row.pin, change) {
+        (Some(pin), _) => {
+            let verified = if pin.signer == Signer::None { "verified as pinned, " } else { "verified, " };
+            page.line(4, &[faint(verified), plain(signed(&pin.signer, row.claims.as_deref()))]);
+        }
+        (None, Change::Sign) => page.line(4, &[faint("published before with the content of "), plain(folder(row))]),
+        (None, _) => page.line(4, &[faint("packaged from "), plain(folder(row))]),
+    }
     if let Some(Signed { signer, how }) = signature {
         let how = match how {
             How::Now => "",
@@ -59,12 +65,16 @@ fn published(page: &mut Page, row: &Row, Done { change, signed: signature }: &Do
     accepted(page, &row.accepted);
 }
 
+fn folder(row: &Row) -> String {
+    format!("charts/{}", row.name)
+}
+
 fn unchanged(page: &mut Page, rows: &[Row]) {
     let unchanged = || rows.iter().filter(|row| row.state == State::Unchanged);
     if (1..=MOST_UNCHANGED).contains(&unchanged().count()) {
         page.gap();
         for row in unchanged() {
-            let digest = row.pin.as_ref().map(|pin| format!("  {}", pin.digest)).unwrap_or_default();
+            let digest = row.artifact().map(|(digest, _)| format!("  {digest}")).unwrap_or_default();
             page.line(0, &[faint("= unchanged"), plain(format!("  {} {}{digest}", row.name, row.version))]);
         }
     }
@@ -95,8 +105,8 @@ fn summary(outcome: &Outcome) -> (Tone, String) {
     if wanted == 0 {
         let reason = match unchanged {
             0 => "no chart is declared".to_owned(),
-            1 => "1 chart is published as pinned".to_owned(),
-            _ => format!("{unchanged} charts are published as pinned"),
+            1 => format!("1 chart is published as {}", as_what(rows)),
+            _ => format!("{unchanged} charts are published as {}", as_what(rows)),
         };
         return (Tone::Good, format!("nothing to do: {reason}"));
     }

@@ -40,15 +40,18 @@ fn changed(page: &mut Page, row: &Row, change: Change) {
     if let Change::Replace(held) = change {
         page.field(4, FIELD, "was", &held.to_string());
     }
-    let Some(pin) = &row.pin else { return };
-    page.field(4, FIELD, "digest", &pin.digest.to_string());
-    page.field(4, FIELD, "size", &size(pin.archive_size));
-    page.field(4, FIELD, "signer", &signer(&pin.signer, row.claims.as_deref()));
+    let Some((digest, archive_size)) = row.artifact() else { return };
+    page.field(4, FIELD, "digest", &digest.to_string());
+    page.field(4, FIELD, "size", &size(archive_size));
+    if let Some(pin) = &row.pin {
+        page.field(4, FIELD, "signer", &signer(&pin.signer, row.claims.as_deref()));
+    }
     if let (Change::Sign, Some(note)) = (change, &row.signature_note) {
         page.field(4, FIELD, "found", note);
     }
     if change != Change::Sign {
-        page.field(4, FIELD, "from", &row.source.to_string());
+        let folder = || format!("charts/{}, packaged here", row.name);
+        page.field(4, FIELD, "from", &row.source.as_ref().map_or_else(folder, ToString::to_string));
     }
     page.field(4, FIELD, "to", &row.reference.to_string());
     accepted(page, &row.accepted);

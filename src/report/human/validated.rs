@@ -23,12 +23,15 @@ pub fn validated(workspace: &Workspace, lockfile: &Lockfile, graph: &StepGraph) 
         );
         page.line(0, &[plain("i "), plain(text)]);
     }
-    let told = format!(
+    let mut told = format!(
         "valid: {} with {}, {}",
         count(totals.mirrors, "manifest"),
         count(totals.versions, "version"),
         count(totals.pins, "pin")
     );
+    if totals.charts > 0 {
+        told = format!("{told}, {}", count(totals.charts, "first-party chart"));
+    }
     page.line(0, &[toned(Tone::Good, told)]);
     page.finish()
 }

@@ -23,6 +23,8 @@ struct WireAudit {
     reference: String,
     audited: &'static str,
     pin: Option<WirePin>,
+    /// The digest that a first-party chart is published under.
+    published: Option<String>,
     claims: Option<String>,
     /// The identity, or the public key's file, whose signature holds.
     signed_by: Option<String>,
@@ -37,6 +39,7 @@ impl From<&Audit> for WireAudit {
             reference: audit.reference.to_string(),
             audited: audit.audited.name(),
             pin: audit.pin.as_ref().map(Into::into),
+            published: audit.published.as_ref().map(ToString::to_string),
             claims: audit.claims.clone(),
             signed_by: audit.signed_by.clone(),
             finding: audit.finding.as_ref().map(Into::into),

@@ -6,7 +6,7 @@ use crate::diagnostic::{Location, Severity};
 use crate::finding::{Exception, Finding};
 use crate::lock::Pin;
 use crate::plan::saved::Seen;
-use crate::plan::{Change, Row, Verdict};
+use crate::plan::{Change, PackageSeen, Row, Verdict};
 use crate::provenance::KeySummary;
 use crate::settings::Accept;
 
@@ -131,6 +131,22 @@ impl From<&Pin> for WirePin {
     }
 }
 
+/// A packaged chart.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct WirePackage {
+    digest: String,
+    archive: String,
+    archive_size: u64,
+}
+
+impl From<&PackageSeen> for WirePackage {
+    fn from(package: &PackageSeen) -> Self {
+        let PackageSeen { digest, archive, archive_size } = package;
+        Self { digest: digest.to_string(), archive: archive.to_string(), archive_size: *archive_size }
+    }
+}
+
 /// A reviewed exception.
 #[derive(Serialize)]
 struct WireAccept {
@@ -152,7 +168,8 @@ pub(super) struct WireRow {
     name: String,
     version: String,
     reference: String,
-    source: String,
+    /// `null` for a first-party chart.
+    source: Option<String>,
     state: &'static str,
     /// What the destination holds instead of the pin.
     held: Option<String>,
@@ -163,6 +180,8 @@ pub(super) struct WireRow {
     /// What was found instead of our signature.
     signature_note: Option<String>,
     pin: Option<WirePin>,
+    /// What a first-party chart's folder is packaged to, or is published as.
+    package: Option<WirePackage>,
     claims: Option<String>,
     accepted: Vec<WireAccept>,
     findings: Vec<WireFinding>,
@@ -174,7 +193,7 @@ impl From<&Row> for WireRow {
             name: row.name.clone(),
             version: row.version.to_string(),
             reference: row.reference.to_string(),
-            source: row.source.to_string(),
+            source: row.source.as_ref().map(ToString::to_string),
             state: row.state.name(),
             destination_now: Seen::of(row).destination,
             source_now: Seen::of(row).source,
@@ -182,6 +201,7 @@ impl From<&Row> for WireRow {
             signature_note: row.signature_note.clone(),
             held: row.held.as_ref().map(ToString::to_string),
             pin: row.pin.as_ref().map(Into::into),
+            package: row.package.as_ref().map(Into::into),
             claims: row.claims.clone(),
             accepted: row.accepted.iter().map(Into::into).collect(),
             findings: findings(&row.findings),

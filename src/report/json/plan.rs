@@ -76,7 +76,8 @@ pub fn read_plan(text: &str) -> Result<Basis, String> {
     let plan: Saved = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let seen = |chart: SavedChart| {
         let (destination, source, signature) = (chart.destination_now, chart.source_now, chart.signature_now);
-        let seen = Seen { destination, source, signature };
+        let package = chart.package.map(|package| package.digest);
+        let seen = Seen { destination, source, signature, package };
         (chart.reference, seen)
     };
     Ok(Basis {
@@ -103,4 +104,10 @@ struct SavedChart {
     destination_now: String,
     source_now: String,
     signature_now: String,
+    package: Option<SavedPackage>,
+}
+
+#[derive(Deserialize)]
+struct SavedPackage {
+    digest: String,
 }

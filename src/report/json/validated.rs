@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::graph::StepGraph;
+use crate::graph::{PinState, StepGraph};
 use crate::lock::Lockfile;
 use crate::workspace::Workspace;
 
@@ -11,7 +11,9 @@ use crate::workspace::Workspace;
 pub(in crate::report) struct Totals {
     /// Files in `mirrors/`.
     pub(in crate::report) mirrors: usize,
-    /// Declared versions.
+    /// Folders in `charts/`.
+    pub(in crate::report) charts: usize,
+    /// Versions that manifests declare.
     pub(in crate::report) versions: usize,
     /// Pins in the lockfile.
     pub(in crate::report) pins: usize,
@@ -23,12 +25,13 @@ pub(in crate::report) struct Totals {
 
 impl Totals {
     pub(in crate::report) fn of(workspace: &Workspace, lockfile: &Lockfile, graph: &StepGraph) -> Self {
-        let undeclared = lockfile.pins().iter().filter(|pin| graph.find(&pin.destination, &pin.version).is_none());
+        let undeclared = lockfile.pins().iter().filter(|pin| !graph.mirrors(&pin.destination, &pin.version));
         Self {
             mirrors: workspace.mirrors.len(),
-            versions: graph.units().len(),
+            charts: workspace.charts.len(),
+            versions: graph.units().iter().filter(|unit| unit.mirror().is_some()).count(),
             pins: lockfile.pins().len(),
-            stale: graph.units().iter().filter(|unit| unit.pin().is_none()).count(),
+            stale: graph.units().iter().filter(|unit| matches!(unit.state, PinState::Stale(_))).count(),
             undeclared: undeclared.count(),
         }
     }

@@ -114,6 +114,9 @@ fn one_change(chart: &Chart) -> String {
         field("signer", &signer);
         field("digest", &code(&pin.digest));
     }
+    if let Some(package) = &chart.package {
+        field("digest", &code(&package.digest));
+    }
     if let Some(held) = &chart.held {
         field("in place of", &code(held));
     }
@@ -122,6 +125,9 @@ fn one_change(chart: &Chart) -> String {
     }
     if let Some(source) = chart.source.as_deref().filter(|_| chart.state != "sign") {
         field("from", &code(source));
+    }
+    if chart.package.is_some() && chart.state != "sign" {
+        field("from", &code(&format!("charts/{}", chart.name)));
     }
     field("to", &code(&chart.reference));
     for accept in &chart.accepted {

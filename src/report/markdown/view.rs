@@ -27,6 +27,7 @@ pub(super) struct Chart {
     pub(super) signature_note: Option<String>,
     pub(super) held: Option<String>,
     pub(super) pin: Option<Pin>,
+    pub(super) package: Option<Package>,
     pub(super) claims: Option<String>,
     pub(super) accepted: Vec<Accept>,
     pub(super) findings: Vec<Finding>,
@@ -36,6 +37,11 @@ pub(super) struct Chart {
 pub(super) struct Pin {
     pub(super) digest: String,
     pub(super) signer: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Package {
+    pub(super) digest: String,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 #[macro_use]
 pub(crate) mod tools;
 pub(crate) mod charts;
+pub(crate) mod firstparty;
 pub(crate) mod front;
 pub(crate) mod images;
 pub(crate) mod pgp;
