@@ -4,7 +4,7 @@
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::{ClearError, Clearing, PackagingError};
+use crate::artifact::{ClearError, Clearing, PackagingError, Refused};
 use crate::chart::Version;
 use crate::finding::{Code, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
@@ -180,7 +180,8 @@ async fn audit_folder(clearing: &Clearing, graph: &StepGraph, id: UnitId, depth:
         }
     }
     match clearing.audit_published(graph, id, bytes).await {
-        Ok(_) => holds(),
+        // A provenance that helm pushed along is no content, and nothing here could verify it.
+        Ok(_) | Err(PackagingError::Clear(ClearError::Refused(Refused::NoKeyring))) => holds(),
         Err(PackagingError::Clear(ClearError::Registry(error))) => unread_blobs(unit, None, &error),
         Err(error) => unlike(clearing, unit, &error),
     }

@@ -254,7 +254,8 @@ pub fn packaging_finding(workspace: &Workspace, unit: &Unit, error: &PackagingEr
         PackagingError::Package(_) => (Code::Error, "correct the chart's folder, or the dependency"),
         PackagingError::Clear(ClearError::Registry(_)) => (Code::Error, "run again, or look at the registry"),
         PackagingError::Clear(ClearError::Refused(Refused::NoKeyring)) => {
-            let message = "it was published with a provenance, which nothing here can verify, so it is not signed";
+            let message =
+                "it is published with a provenance, which nothing here can verify: what is not verified is not signed";
             return Finding::of(Code::Content, &unit.reference, message, "raise the version in Chart.yaml")
                 .at(location(workspace, unit));
         }

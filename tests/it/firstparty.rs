@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::charts::Desk;
 use crate::support::firstparty::{Bench, chart};
 use crate::support::images::Image;
+use crate::support::pgp::Key;
 use crate::support::process::{hermetic, run};
 use crate::support::registry::{Kind, Registry};
 use crate::support::signed::{KEY_PASSWORD, Signed, key_pair};
@@ -159,6 +160,8 @@ fn a_saved_plan_holds_the_package() {
     workspace.run("plan --out plan.json").ok();
     let plan: Value = serde_json::from_str(&workspace.read("plan.json")).unwrap();
     assert!(plan["inputs"]["charts/own/values.yaml"].is_string());
+    let digest = plan["charts"][0]["package"]["digest"].as_str().unwrap();
+    workspace.run("render plan.json").ok().says("from: `charts/own`").says(digest);
     workspace.write("charts/own/values.yaml", "says: other\n");
     workspace
         .run("apply plan.json")
@@ -189,6 +192,32 @@ fn why_names_the_files_that_differ_from_a_revision() {
     let ran = workspace.run("why own --base HEAD").ok().says("file is templates/config.yaml sha256:");
     assert!(!ran.said().contains("Chart.yaml"), "{ran}");
     workspace.run("plan --offline --base HEAD").ok();
+}
+
+/// What helm pushed along is no content; but nothing signs what nobody verified.
+#[test]
+fn a_provenance_beside_equal_content_is_left_alone_and_not_signed() {
+    needs!(Tool::Distribution, Tool::Helm4, Tool::Helm3, Tool::Cosign3);
+    let bench = Bench::new();
+    chart(&bench.workspace, "own", "1.0.0", "");
+    let key = Key::new("Releases <releases@example.org>");
+    // The desk calls packages by their folders, which it names after the versions.
+    let folder = bench.desk.path("own-1.0.0");
+    run(Command::new("cp").arg("-r").arg(bench.workspace.path("charts/own")).arg(&folder)).ok();
+    let package = bench.desk.package(Tool::Helm4, &folder, Some(&key));
+    bench.desk.push(Tool::Helm4, &package, &bench.parent());
+    bench.workspace.run("apply").ok().says("nothing to do");
+    bench.workspace.run("verify").ok().says("1 first-party chart has the content of its folder");
+
+    key_pair(&bench.workspace.path(""));
+    let signing = "method = \"key\"\nkey = \"cosign.key\"\npublic-key = \"cosign.pub\"";
+    let settings = bench.workspace.read("chartsync.toml").replace("method = \"none\"", signing);
+    bench.workspace.write("chartsync.toml", settings);
+    let mut workspace = bench.workspace;
+    workspace.set("COSIGN_PASSWORD", Path::new(KEY_PASSWORD));
+    workspace.run("plan").exits(4).says("what is not verified is not signed").says("raise the version");
+    workspace.run("apply").exits(4).says("what is not verified is not signed");
+    workspace.run("verify").exits(4).says("! signature-missing");
 }
 
 /// Signed where it is published, and where helm published it before: the bytes there, not those that would be packaged.
