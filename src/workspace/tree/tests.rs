@@ -149,3 +149,36 @@ fn links_are_refused_in_folders_and_revisions() {
     }
     assert!(matches!(Tree::folder(repository.path()).read("real"), Err(TreeError::Kind(..))));
 }
+
+/// Folder and revision give the same walk, links unfollowed and long files cut.
+#[test]
+fn a_walk_takes_in_what_is_there_and_no_more_than_asked() {
+    let repository = Repository::new();
+    repository.write("charts/a/Chart.yaml", "name: a\n");
+    repository.write("charts/a/templates/deep/b.yaml", "b\n");
+    repository.write("charts/a/long", "0123456789");
+    repository.write("charts/ab/Chart.yaml", "not below");
+    std::os::unix::fs::symlink("/etc/passwd", repository.path().join("charts/a/out")).unwrap();
+    std::os::unix::fs::symlink("a", repository.path().join("charts/link")).unwrap();
+    repository.commit();
+    let limits = Limits { file: 9, total: 64, entries: 8 };
+    for tree in [Tree::folder(repository.path()), Tree::revision(repository.path(), "HEAD").unwrap()] {
+        let found = tree.walk("charts/a", &limits).unwrap();
+        let file = |text: &str| Found::File(text.as_bytes().to_vec());
+        let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(paths, ["Chart.yaml", "long", "out", "templates/deep/b.yaml"]);
+        assert_eq!(found[0].1, file("name: a\n"));
+        assert!(matches!(&found[1].1, Found::File(bytes) if bytes.len() == 9));
+        assert_eq!((&found[2].1, &found[3].1), (&Found::Link("/etc/passwd".into()), &file("b\n")));
+        assert_eq!(tree.walk("charts/none", &limits).unwrap(), []);
+        assert!(matches!(tree.walk("charts/link", &limits), Err(TreeError::Link(_))));
+        assert!(matches!(tree.walk("charts/../charts", &limits), Err(TreeError::Outside(_))));
+        for too_small in [Limits { entries: 3, ..limits }, Limits { total: 12, ..limits }] {
+            assert!(matches!(tree.walk("charts/a", &too_small), Err(TreeError::TooMuch(_))), "{too_small:?}");
+        }
+    }
+    let pipe = repository.path().join("charts/a/pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let found = Tree::folder(repository.path()).walk("charts/a", &limits).unwrap();
+    assert!(found.contains(&("pipe".into(), Found::Other("is neither a file nor a folder"))));
+}
