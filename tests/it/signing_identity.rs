@@ -51,7 +51,7 @@ fn a_run_that_cannot_sign_as_the_settings_say_publishes_nothing() {
         ("tag", Claims { git_ref: "refs/tags/main".into(), ..good() }, &["@refs/tags/main", settings]),
         ("repository", Claims { repository: "vexxhost/charts2".into(), ..good() }, &["vexxhost/charts2/", settings]),
         ("issuer", Claims { issuer: Some(other.clone()), ..good() }, &["the issuer of this run", &other, settings]),
-        ("expired", Claims::expired(), &["it expired 6", token]),
+        ("expired", Claims::expired(), &["it expired ", token]),
         ("early", Claims::early(), &["it is valid only in ", token]),
         (
             "refused",
@@ -121,7 +121,7 @@ fn a_clock_ten_minutes_off_is_said_to_be_the_reason() {
     let signed = Signed::new(sigstore, Kind::Distribution, RekorVersion::V1, &["1.0.4"]);
     let by_clock = |seconds: i64, words: &str| {
         let clock = Clock::off_by(seconds);
-        run(signed.workspace.command().env("LD_PRELOAD", clock.library()).args(words.split_whitespace()))
+        run(signed.workspace.command().env("LD_PRELOAD", clock.preloaded()).args(words.split_whitespace()))
     };
     let next = "check that this machine's clock is right";
     publishes_nothing(&signed, "ahead", &by_clock(600, "apply"), &["by this machine's clock", next]);
@@ -142,7 +142,7 @@ fn a_clock_ten_minutes_off_is_said_to_be_the_reason() {
     // A few seconds are nobody's fault.
     let signed = Signed::new(sigstore, Kind::Distribution, RekorVersion::V1, &["1.0.5"]);
     let clock = Clock::off_by(-4);
-    run(signed.workspace.command().env("LD_PRELOAD", clock.library()).arg("apply")).ok();
+    run(signed.workspace.command().env("LD_PRELOAD", clock.preloaded()).arg("apply")).ok();
     assert_eq!(signed.fronted.logged(), 1);
     signed.consumers_accept("1.0.5");
 }

@@ -279,7 +279,7 @@ fn a_clock_is_wrong_for_one_program() {
     let now = |clock: Option<&Clock>| {
         let mut command = hermetic("date", home.path());
         command.arg("+%s");
-        command.envs(clock.map(|clock| ("LD_PRELOAD", clock.library())));
+        command.envs(clock.map(|clock| ("LD_PRELOAD", clock.preloaded())));
         run(&mut command).ok().stdout().trim().parse::<i64>().unwrap()
     };
     for minutes in [10, -10] {

@@ -20,7 +20,7 @@ def tarball():
         TARBALL.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=TARBALL.parent))
         try:
-            run("debootstrap", "--variant=minbase", SUITE, work / "root", mirror())
+            run("debootstrap", "--variant=minbase", SUITE, work / "root", *mirror())
             leave = [f"--exclude=./{folder}/*" for folder in SLIM]
             run("tar", "--one-file-system", *leave, "-C", work / "root", "-cf", work / "rootfs.tar", ".")
             (work / "rootfs.tar").rename(TARBALL)
@@ -30,10 +30,10 @@ def tarball():
 
 
 def mirror():
-    """The mirror that this machine itself uses."""
+    """The mirror that this machine itself uses; debootstrap has one of its own where none is known."""
     asked = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"], stdout=subprocess.PIPE, text=True, check=False)
     own = [one for one in asked.stdout.split() if one.rstrip("/").endswith("/debian")]
-    return own[0] if own else "http://deb.debian.org/debian"
+    return own[:1]
 
 
 def run(*command):

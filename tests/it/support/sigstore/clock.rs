@@ -41,7 +41,7 @@ time_t time(time_t *now) {
 
 /// For `LD_PRELOAD`.
 pub(crate) struct Clock {
-    library: PathBuf,
+    preloaded: PathBuf,
     _dir: TempDir,
 }
 
@@ -49,17 +49,17 @@ impl Clock {
     /// Ahead by so many seconds, or behind.
     pub(crate) fn off_by(seconds: i64) -> Self {
         let dir = TempDir::new().unwrap();
-        let (source, library) = (dir.path().join("clock.c"), dir.path().join("clock.so"));
+        let (source, preloaded) = (dir.path().join("clock.c"), dir.path().join("clock.so"));
         std::fs::write(&source, SOURCE).unwrap();
         // Whoever builds Rust has one.
         let mut compiler = hermetic("cc", dir.path());
-        compiler.args(["-shared", "-fPIC", &format!("-DOFF_BY=({seconds})"), "-o"]).arg(&library).arg(&source);
+        compiler.args(["-shared", "-fPIC", &format!("-DOFF_BY=({seconds})"), "-o"]).arg(&preloaded).arg(&source);
         run(&mut compiler).ok();
-        Self { library, _dir: dir }
+        Self { preloaded, _dir: dir }
     }
 
     /// What `LD_PRELOAD` must name.
-    pub(crate) fn library(&self) -> &Path {
-        &self.library
+    pub(crate) fn preloaded(&self) -> &Path {
+        &self.preloaded
     }
 }

@@ -151,7 +151,7 @@ pub(crate) fn eventually<T>(mut probe: impl FnMut() -> Option<T>) -> Option<T> {
         if let Some(found) = probe() {
             return Some(found);
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::park_timeout(Duration::from_millis(10));
     }
     None
 }
