@@ -43,6 +43,8 @@ pub enum Code {
     Stale,
     /// A change of what is trusted, beside the base revision.
     Trust,
+    /// The highest version of a chart is lower than it was.
+    VersionDown,
     /// Upstream moved or withdrew what is already published.
     Upstream,
     /// The destination cannot be seen without a credential.
@@ -61,7 +63,7 @@ pub enum Code {
 
 impl Code {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::PinMismatch,
         Self::Moved,
         Self::Gone,
@@ -78,6 +80,7 @@ impl Code {
         Self::Error,
         Self::Stale,
         Self::Trust,
+        Self::VersionDown,
         Self::Upstream,
         Self::Unseen,
         Self::Orphan,
@@ -106,6 +109,7 @@ impl Code {
             Self::Error => ('E', "error", Severity::Blocking),
             Self::Stale => ('?', "stale", Severity::Blocking),
             Self::Trust => ('t', "trust", Severity::Warning),
+            Self::VersionDown => ('v', "version-down", Severity::Warning),
             Self::Upstream => ('u', "upstream", Severity::Warning),
             Self::Unseen => ('~', "unseen", Severity::Note),
             Self::Orphan => ('-', "orphan", Severity::Note),
@@ -156,6 +160,35 @@ impl fmt::Display for Exception {
     }
 }
 
+/// Who holds a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The base revision's lockfile.
+    Base,
+    /// The lockfile.
+    Pinned,
+    /// The source, now.
+    Source,
+    /// The destination, now.
+    Destination,
+    /// The package that a first-party chart's folder gives.
+    Folder,
+}
+
+impl Holder {
+    /// Its stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Pinned => "pinned",
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::Folder => "folder",
+        }
+    }
+}
+
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -167,6 +200,8 @@ pub struct Finding {
     pub location: Option<Location>,
     /// What was found: one sentence, lower case, no final period. May carry upstream's text.
     pub message: String,
+    /// The digests that differ, to be read side by side: what should be first, what is there instead last.
+    pub digests: Vec<(Holder, Digest)>,
     /// What to do next; empty where nothing is to be done.
     pub next: String,
     /// The exception that would lift it, once a person has reviewed it.
@@ -182,6 +217,7 @@ impl Finding {
             reference: Some(reference.clone()),
             location: None,
             message: message.into(),
+            digests: Vec::new(),
             next: next.into(),
             exception: None,
         }
@@ -190,13 +226,27 @@ impl Finding {
     /// A finding about the whole run.
     #[must_use]
     pub fn of_run(code: Code, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { code, reference: None, location: None, message: message.into(), next: next.into(), exception: None }
+        Self {
+            code,
+            reference: None,
+            location: None,
+            message: message.into(),
+            digests: Vec::new(),
+            next: next.into(),
+            exception: None,
+        }
     }
 
     /// The same finding, at a line of the workspace.
     #[must_use]
     pub fn at(self, location: Option<Location>) -> Self {
         Self { location, ..self }
+    }
+
+    /// The same finding with two digests that should be one.
+    #[must_use]
+    pub fn comparing(self, expected: (Holder, Digest), found: (Holder, Digest)) -> Self {
+        Self { digests: vec![expected, found], ..self }
     }
 
     /// The same finding with the exception that would lift it.

@@ -17,6 +17,26 @@ use crate::workspace::{Mirror, Workspace};
 /// The most bytes of fetched charts that a run holds at once.
 const BYTES_IN_FLIGHT: u32 = 128 << 20;
 
+/// When a chart was made, in Unix seconds, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// The signature of its provenance, which the signer dated.
+    Signed(u64),
+    /// An annotation of its image manifest, which whoever pushed it wrote and nobody signed.
+    Image(u64),
+}
+
+impl Created {
+    /// The time, and the stable name of who says it.
+    #[must_use]
+    pub fn told(self) -> (u64, &'static str) {
+        match self {
+            Self::Signed(at) => (at, "signature"),
+            Self::Image(at) => (at, "image"),
+        }
+    }
+}
+
 /// Everything that clearing a workspace's charts needs. One value for a run.
 #[derive(Debug)]
 pub struct Clearing {
@@ -49,18 +69,21 @@ impl Clearing {
         Cleared::of_pin(self.fetch(from, &pin.digest).await?, pin, terms).await
     }
 
-    /// Says whether the pinned chart would clear, and whose signature it has; what was found before may be reused.
+    /// Says whether the pinned chart would clear, whose signature it has and when it was made; what was found before may be
+    /// reused.
     pub async fn would_clear(
         &self,
         mirror: &Mirror,
         pin: &Pin,
         from: &Repository,
-    ) -> Result<Option<Verdict>, ClearError> {
+    ) -> Result<(Option<Verdict>, Option<Created>), ClearError> {
         let terms = self.terms_at(mirror, pin, from)?;
         let fetched = self.fetch(from, &pin.digest).await?;
         let (derived, verdict) = derive(&fetched, terms, Known::Cached(&self.cache)).await?;
         must_equal(pin, &derived)?;
-        Ok(verdict)
+        let created = verdict.as_ref().map(|verdict| Created::Signed(verdict.made));
+        let created = created.or_else(|| fetched.image.created().map(Created::Image));
+        Ok((verdict, created))
     }
 
     /// Clears what the destination holds under a pin's name, its blobs from there and nowhere else.

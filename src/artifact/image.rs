@@ -15,6 +15,9 @@ pub const LEGACY_ARCHIVE: &str = "application/tar+gzip";
 /// The provenance of the archive.
 pub const PROVENANCE: &str = "application/vnd.cncf.helm.chart.provenance.v1.prov";
 
+/// The annotation in which `helm push` writes when it did.
+const CREATED: &str = "org.opencontainers.image.created";
+
 /// The most bytes of a config, as registries cap what they parse.
 const CONFIG_LIMIT: u64 = 4 << 20;
 /// The most bytes of an archive: what Helm lets it unpack to.
@@ -61,6 +64,14 @@ pub enum ImageError {
 }
 
 impl ChartImage {
+    /// When it was made, as its annotation `org.opencontainers.image.created` says; in Unix seconds, none before 1970.
+    #[must_use]
+    pub fn created(&self) -> Option<u64> {
+        let manifest = ImageManifest::parse(&self.bytes).ok()?;
+        let text = manifest.annotations.get(CREATED)?.as_str()?;
+        u64::try_from(text.parse::<jiff::Timestamp>().ok()?.as_second()).ok()
+    }
+
     /// Reads the image manifest of a chart.
     pub fn parse(bytes: Bytes) -> Result<Self, ImageError> {
         let manifest = ImageManifest::parse(&bytes)?;

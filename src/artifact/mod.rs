@@ -13,7 +13,7 @@ pub mod terms;
 
 pub use clear::Memory;
 pub use clear::{ClearError, Cleared, Fetched, Known, Refused, derive};
-pub use clearing::Clearing;
+pub use clearing::{Clearing, Created};
 pub use image::{ChartImage, ImageError};
 pub use packaged::{Incomparable, Packaged, PackagingError};
 pub use terms::{Terms, Unsigned};

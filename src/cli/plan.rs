@@ -12,7 +12,7 @@ use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
 use crate::lock::Lockfile;
-use crate::plan::{self, Ask, Network, Plan, Rights, Scope, drift, trust};
+use crate::plan::{self, Ask, Network, Plan, Rights, Scope, beside, drift, trust};
 use crate::report;
 use crate::signature::Signatures;
 use crate::workspace::{Tree, Workspace};
@@ -64,6 +64,8 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     if ask.network == Network::Online {
         plan.findings.extend(too_many_changes(&plan, clearing.workspace.settings.max_changes));
     }
+    let here = trust::Trusted { workspace: &clearing.workspace, lockfile: &lockfile };
+    beside::compare(&mut plan.rows, &graph, here, base.as_ref().map_or(beside::Base::None, Base::pins));
     plan.base = options.base.clone();
     plan.inputs = inputs;
     told.append(&mut plan.findings);
@@ -132,6 +134,14 @@ impl Base {
             base.get(unit.destination(), &unit.version) == unit.pin()
         };
         units.iter().copied().filter(|id| !same(id)).collect()
+    }
+
+    /// What the charts are compared with.
+    fn pins(&self) -> beside::Base<'_> {
+        match &self.read {
+            Ok(Some((workspace, lockfile))) => beside::Base::Of(trust::Trusted { workspace, lockfile }),
+            Ok(None) | Err(_) => beside::Base::Empty,
+        }
     }
 
     fn findings(&self, workspace: &Workspace, lockfile: &Lockfile) -> Vec<Finding> {

@@ -33,7 +33,10 @@ async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {
     let mirror = &clearing.workspace.mirrors[mirror];
     let from = origin(change, &pin);
     match clearing.would_clear(mirror, &pin, from).await {
-        Ok(verdict) => row.verified(verdict.as_ref()),
+        Ok((verdict, created)) => {
+            row.verified(verdict.as_ref());
+            row.created = created;
+        }
         Err(error) => row.add(finding(&pin, from, &error)),
     }
 }

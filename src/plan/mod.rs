@@ -3,6 +3,7 @@
 //! Owns the questions to the registries, the decision about each chart, findings, and the plan as a value. Does not write
 //! to a registry and does not know how a plan is printed.
 
+pub mod beside;
 pub mod clearing;
 pub mod dependencies;
 pub mod diff;
@@ -59,6 +60,11 @@ impl Plan {
             State::Change(change) => Some((row, change)),
             _ => None,
         })
+    }
+
+    /// The rows whose pin has no provenance, and why they may do without.
+    pub fn unsigned(&self) -> impl Iterator<Item = (&Row, &beside::Unsigned)> {
+        self.rows.iter().filter_map(|row| Some((row, row.beside.as_ref()?.unsigned.as_ref()?)))
     }
 
     /// Every finding, those of the run first.

@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::artifact::{ClearError, PackagingError, Refused};
+use crate::artifact::{ClearError, Created, PackagingError, Refused};
 use crate::chart::Version;
 use crate::diagnostic::{Location, Severity};
-use crate::finding::{Code, Exception, Finding};
+use crate::finding::{Code, Exception, Finding, Holder};
 use crate::graph::{Origin, PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
+use crate::plan::beside::Beside;
 use crate::plan::diff::{Block, Change, Decision, Destination, Side, Signature, Source, Upstream, decide, upstream};
 use crate::plan::observe::{Observed, PackageSeen, exceptions};
 use crate::plan::signers;
@@ -89,6 +90,10 @@ pub struct Row {
     pub findings: Vec<Finding>,
     /// The signer's own words about itself, once its signature was verified in this run.
     pub claims: Option<String>,
+    /// When it was made, as its bytes say, once they were verified in this run.
+    pub created: Option<Created>,
+    /// What it is beside what was there before; only plans look.
+    pub beside: Option<Beside>,
     /// The reviewed exceptions for the bytes in question.
     pub accepted: Vec<Accept>,
 }
@@ -108,8 +113,11 @@ impl Row {
         self.accepted.retain(|accept| accept.finding != Acceptable::ExpiredKey || is_expired);
     }
 
-    /// Adds a finding; a blocking one withholds whatever was to be done.
-    pub fn add(&mut self, finding: Finding) {
+    /// Adds a finding, at the row's pin unless it knows a better place; a blocking one withholds whatever was to be done.
+    pub fn add(&mut self, mut finding: Finding) {
+        if finding.location.is_none() {
+            finding.location = self.pin.as_ref().and_then(Pin::location);
+        }
         if finding.severity() == Severity::Blocking {
             self.state = match finding.code {
                 Code::Error => State::Failed,
@@ -171,6 +179,8 @@ fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, st
         state,
         findings: Vec::new(),
         claims: None,
+        created: None,
+        beside: None,
         accepted: Vec::new(),
     }
 }
@@ -329,13 +339,13 @@ fn withheld(row: &Row, block: Block, observed: &Observed) -> Finding {
                 Some(error) => format!("and {error}"),
                 None => "with other content".to_owned(),
             };
-            let message = format!("version {} is published already as {held}, {differs}", row.version);
-            Finding::of(
-                Code::Content,
-                reference,
-                message,
-                "raise the version in Chart.yaml: what is published is never overwritten",
-            )
+            let message = format!("version {} is published already, {differs}", row.version);
+            let next = "raise the version in Chart.yaml: what is published is never overwritten";
+            let finding = Finding::of(Code::Content, reference, message, next);
+            match row.package {
+                Some(package) => finding.comparing((Holder::Folder, package.digest), (Holder::Destination, held)),
+                None => finding,
+            }
         }
         // Without a pin nothing but the signature can be in doubt.
         (Block::SignatureUnknown | Block::Moved(_) | Block::Gone | Block::Drift(_), _) => Finding::of(
@@ -358,12 +368,13 @@ fn moved(pin: &Pin, now: Digest) -> Finding {
     Finding::of(
         Code::Moved,
         &pin.reference(),
-        format!("{} moved after the review: {} is pinned, it is {now} now", pin.source_reference(), pin.digest),
+        format!("{} moved after the review: it names other bytes than those that are pinned", pin.source_reference()),
         format!(
             "find out why; to publish the pinned bytes all the same add the exception, to take the new ones run `chartsync lock --repin {}@{}`",
             pin.name, pin.version
         ),
     )
+    .comparing((Holder::Pinned, pin.digest), (Holder::Source, now))
     .lifted_by(exception(pin, Acceptable::Moved, now))
 }
 
@@ -381,17 +392,18 @@ fn drift(pin: &Pin, held: Digest) -> Finding {
     Finding::of(
         Code::Drift,
         &pin.reference(),
-        format!("the destination holds {held} instead of the pinned {}, and is never overwritten", pin.digest),
+        "the destination holds other bytes than those that are pinned, and is never overwritten",
         "find out who wrote it; to replace exactly these bytes add the exception",
     )
+    .comparing((Holder::Pinned, pin.digest), (Holder::Destination, held))
     .lifted_by(exception(pin, Acceptable::Replace, held))
 }
 
 fn told_upstream(pin: &Pin, upstream: Upstream, observed: &Observed) -> Finding {
     let source = pin.source_reference();
     let (message, next) = match upstream {
-        Upstream::Moved(now) => (
-            format!("{source} is {now} now; {} is pinned and published", pin.digest),
+        Upstream::Moved(_) => (
+            format!("{source} names other bytes now than those that are pinned and published"),
             format!(
                 "consumers keep the reviewed bytes; `chartsync lock --repin {}@{}` would take the new ones",
                 pin.name, pin.version
@@ -406,5 +418,9 @@ fn told_upstream(pin: &Pin, upstream: Upstream, observed: &Observed) -> Finding 
             String::new(),
         ),
     };
-    Finding::of(Code::Upstream, &pin.reference(), message, next)
+    let finding = Finding::of(Code::Upstream, &pin.reference(), message, next);
+    match upstream {
+        Upstream::Moved(now) => finding.comparing((Holder::Pinned, pin.digest), (Holder::Source, now)),
+        Upstream::Gone | Upstream::Unreachable => finding,
+    }
 }

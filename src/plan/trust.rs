@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use crate::diagnostic::Location;
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Holder};
 use crate::lock::{Difference, Lockfile, Pin};
 use crate::oci::{Digest, Repository};
 use crate::plan::signers::signer_name;
@@ -197,8 +197,8 @@ fn pins(base: &Lockfile, here: &Lockfile, told: &mut Told) {
 fn one_pin(old: &Pin, pin: &Pin, told: &mut Told) {
     let reference = pin.reference();
     if old.digest != pin.digest {
-        let message = format!("the same version gets new bytes: {} was pinned, {} is now", old.digest, pin.digest);
-        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+        let finding = Finding::of(Code::Trust, &reference, "the same version gets new bytes", "");
+        told.0.push(finding.comparing((Holder::Base, old.digest), (Holder::Pinned, pin.digest)));
     }
     if old.signer != pin.signer {
         let message = format!("its signer changes from {} to {}", signer_name(&old.signer), signer_name(&pin.signer));

@@ -40,6 +40,8 @@ pub struct Verdict {
     pub claims: Option<String>,
     /// Whether the key has expired since; only where that is accepted.
     pub key_expired: bool,
+    /// When the signature was made, as it says itself, in Unix seconds.
+    pub made: u64,
 }
 
 /// Why no signature counts.
@@ -132,6 +134,7 @@ fn judge_one(signature: &GoodSignature, policy: &Policy<'_>) -> Result<Verdict, 
             signed_by: signature.signed_by.clone(),
             claims: signature.claims.clone(),
             key_expired: key_expired.is_some(),
+            made: signature.made,
         }),
     }
 }

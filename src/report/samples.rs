@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use crate::apply::{Done, Outcome};
+use crate::artifact::Created;
 use crate::audit::{Audit, Audited};
 use crate::chart::Version;
 use crate::diagnostic::{Location, Problem, Problems};
-use crate::finding::{Code, Exception, Finding};
+use crate::finding::{Code, Exception, Finding, Holder};
 use crate::graph::{self, Builder, Demands, Origin, PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Lockfile, Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Repository};
+use crate::plan::beside::{Beside, Continuity, Novelty, OtherKeyring, Unsigned};
 use crate::plan::diff::{Destination, Signature, Source};
-use crate::plan::{Change, Network, Plan, Row, Scope, State};
+use crate::plan::{Change, Network, PackageSeen, Plan, Row, Scope, State};
 use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
 use crate::resolve::keyrings::KeyringChange;
@@ -76,6 +78,8 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
         state: State::Unchanged,
         findings: Vec::new(),
         claims: None,
+        created: None,
+        beside: None,
         accepted: Vec::new(),
     };
     graph.ids().zip(pins).map(row).collect()
@@ -140,8 +144,7 @@ impl Words<'_> {
 
     fn moved(self, pin: &Pin) -> Finding {
         let (now, reference) = (digest('9'), pin.reference());
-        let message =
-            format!("{} moved after the review: {} is pinned, it is {now} now", pin.source_reference(), pin.digest);
+        let message = format!("{} moved after the review", pin.source_reference());
         Finding::of(
             Code::Moved,
             &reference,
@@ -149,6 +152,7 @@ impl Words<'_> {
             "find out why; to publish the pinned bytes all the same add the exception",
         )
         .at(Some(self.location()))
+        .comparing((Holder::Pinned, pin.digest), (Holder::Source, now))
         .lifted_by(Exception { finding: Acceptable::Moved, reference, digest: now })
     }
 
@@ -164,6 +168,7 @@ impl Words<'_> {
             pin("tempo", "1.9.0", '7', Some('B')),
             pin("vault", "0.17.0", '8', Some('C')),
             pin("vault", "0.18.0", '8', Some('C')),
+            pin("web", "2.0.0", 'b', None),
         ];
         let mut rows = rows(&pins);
         rows[0].add(self.moved(&pins[0]));
@@ -193,6 +198,7 @@ impl Words<'_> {
         let next = "run `chartsync lock`";
         let stale = Finding::of(Code::Stale, &pins[7].reference(), "the lockfile has no pin for it", next);
         rows[7].add(stale.at(Some(Location::at("mirrors/vault.yaml", 7, 5))));
+        self.beside(&pins, &mut rows);
         let mut plan = plan_of(rows);
         plan.findings = vec![
             Finding::of_run(Code::Trust, self.message("`[apply] max-changes` changes from `200` to `500`"), ""),
@@ -207,11 +213,76 @@ impl Words<'_> {
         plan
     }
 
+    /// What those rows are beside what was there before: every kind of it.
+    fn beside(self, pins: &[Pin], rows: &mut [Row]) {
+        for row in rows.iter_mut() {
+            row.beside = Some(Beside { novelty: Novelty::Same, ..Beside::default() });
+        }
+        let before = |at: usize, version: &str, size| {
+            Some(Pin { version: self::version(version), archive_size: size, ..pins[at].clone() })
+        };
+        let signers = |digit| BTreeSet::from([Signer::Pgp(fingerprint(digit)), Signer::None]);
+        rows[1].beside = Some(Beside { novelty: Novelty::New, signer: Some(Continuity::First), ..Beside::default() });
+        rows[1].created = Some(Created::Signed(1_767_323_460));
+        rows[3].beside = Some(Beside {
+            novelty: Novelty::Same,
+            earlier: 3,
+            previous: before(3, "15.0.0", 87_688),
+            signer: Some(Continuity::Same),
+            replaces: Some((Holder::Destination, digest('d'))),
+            ..Beside::default()
+        });
+        rows[3].created = Some(Created::Signed(1_767_323_460));
+        let not_required = Some(Unsigned::NotRequired);
+        rows[4].beside = Some(Beside { novelty: Novelty::Same, unsigned: not_required, ..Beside::default() });
+        rows[5].beside = Some(Beside {
+            novelty: Novelty::New,
+            earlier: 2,
+            previous: before(5, "17.9.0", 120_000),
+            signer: Some(Continuity::Among(BTreeSet::from([Signer::Pgp(fingerprint('A'))]))),
+            unsigned: Some(Unsigned::Accepted(self.message("released by hand"))),
+            ..Beside::default()
+        });
+        rows[5].created = Some(Created::Image(1_767_323_460));
+        rows[8].beside = Some(Beside {
+            novelty: Novelty::Changed,
+            earlier: 2,
+            previous: before(8, "0.18.0", 98_211),
+            signer: Some(Continuity::Other(signers('D'))),
+            replaces: Some((Holder::Base, digest('c'))),
+            down_from: Some(self::version("0.19.0")),
+            keyring: Some(OtherKeyring {
+                before: BTreeSet::from([digest('f')]),
+                digest: digest('0'),
+                keys: self.keys(),
+            }),
+            unsigned: None,
+        });
+        // A first-party chart: its folder is what is published.
+        let package = PackageSeen { digest: digest('b'), archive: digest('a'), archive_size: 4_096 };
+        (rows[9].pin, rows[9].package, rows[9].source) = (None, Some(package), None);
+        rows[9].source_now = Source::Folder;
+        rows[9].state = State::Change(Change::Publish);
+        rows[9].beside = Some(Beside { novelty: Novelty::New, ..Beside::default() });
+    }
+
+    /// Keys of which some come, some go, and some are revoked.
+    fn keys(self) -> KeyChanges {
+        KeyChanges {
+            added: vec![self.key('A', false)],
+            removed: vec![self.key('B', false)],
+            revoked: vec![self.key('C', true)],
+            restored: vec![self.key('E', false)],
+            extended: vec![(self.key('F', false), vec![fingerprint('8')])],
+        }
+    }
+
     /// An outcome with every kind of end.
     pub(super) fn outcome(self) -> Outcome {
         let mut plan = Self::plan(self);
         plan.findings.clear();
         plan.base = None;
+        plan.rows.iter_mut().for_each(|row| row.beside = None);
         plan.rows[5].claims = None;
         let left = plan.rows[8].unit;
         plan.rows[8].state = State::Change(Change::Publish);
@@ -239,17 +310,7 @@ impl Words<'_> {
         let events = vec![
             Event::Keyring {
                 mirror: self.message("hello"),
-                change: KeyringChange {
-                    digest: digest('0'),
-                    first: false,
-                    keys: KeyChanges {
-                        added: vec![self.key('A', false)],
-                        removed: vec![self.key('B', false)],
-                        revoked: vec![self.key('C', true)],
-                        restored: vec![self.key('E', false)],
-                        extended: vec![(self.key('F', false), vec![fingerprint('8')])],
-                    },
-                },
+                change: KeyringChange { digest: digest('0'), first: false, keys: self.keys() },
             },
             Event::Keyring {
                 mirror: "loki".to_owned(),

@@ -30,3 +30,107 @@ pub(super) fn as_what(rows: &[Row]) -> &'static str {
         (true, true) => "pinned or in Git",
     }
 }
+
+/// A size in bytes as it is read: exact below 1 KiB, else with one digit after the point.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
+    while tenths >= 10240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// How a size differs from one before: `+12 %`; nothing beside one of nothing.
+pub(super) fn change_of_size(now: u64, before: u64) -> Option<String> {
+    let before = i128::from(before);
+    let (change, half) = (i128::from(now) - before, before / 2);
+    let percent = (change.abs() * 100 + half).checked_div(before)?;
+    let sign = if change < 0 { '-' } else { '+' };
+    Some(format!("{sign}{percent} %"))
+}
+
+/// When something was made, and who says so: `signature`, or `image` for an annotation that nobody signed.
+pub(super) fn made(at: u64, by: &str) -> String {
+    let time = i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+    let time = time.map_or_else(|| format!("{at} s after 1970"), |time| time.strftime("%F %R UTC").to_string());
+    match by {
+        "signature" => format!("{time}, as its signature says"),
+        _ => format!("{time}, as the image says, which nobody signed"),
+    }
+}
+
+/// Whether a signer is who signed before, as the rest of a sentence about it. The texts are those of a plan's JSON.
+pub(super) fn continuity(is: &str, others: &[String], earlier: usize, novelty: &str) -> String {
+    let others = others.iter().map(|other| signer_name(other)).collect::<Vec<_>>().join(", ");
+    // Without a base nobody knows what was there before.
+    let (one, many, none) = match novelty {
+        "unknown" => ("other pinned version", "other pinned versions", "no other version of this chart is pinned"),
+        _ => ("version pinned before", "versions pinned before", "no version of this chart was pinned before"),
+    };
+    match is {
+        "first" => format!("first trust: {none}"),
+        "same" if earlier == 1 => format!("as the {one}"),
+        "same" => format!("as all {earlier} {many}"),
+        "among" => format!("as some of the {earlier} {many}; others were signed by {others}"),
+        _ if earlier == 1 => format!("another than the {one}, which was signed by {others}"),
+        _ => format!("another than the {earlier} {many}, which were signed by {others}"),
+    }
+}
+
+/// A signer of the lockfile by its bare fingerprint.
+pub(super) fn signer_name(signer: &str) -> &str {
+    match signer.strip_prefix("pgp:") {
+        Some(fingerprint) => fingerprint,
+        None => "nobody (no provenance)",
+    }
+}
+
+/// Who holds a digest, from the name that a plan's JSON has for it.
+pub(super) fn holder(name: &str) -> &str {
+    match name {
+        "base" => "base",
+        "pinned" => "pinned",
+        "source" => "source now",
+        "destination" => "destination now",
+        "folder" => "this folder",
+        other => other,
+    }
+}
+
+/// What becomes of a chart version, and the sign in front of it, from the name of its state.
+pub(super) fn state(name: &str) -> (char, &'static str) {
+    match name {
+        "publish" => ('+', "publish"),
+        "replace" => ('+', "replace"),
+        "sign" => ('s', "sign"),
+        "withheld" => ('!', "withheld"),
+        "stale" => ('?', "stale"),
+        "failed" => ('E', "failed"),
+        "unseen" => ('~', "unseen"),
+        "unchanged" => ('=', "published already"),
+        _ => ('~', "not looked at"),
+    }
+}
+
+/// How many charts are without provenance, and how many of those are news.
+pub(super) fn unsigned(all: usize, news: usize) -> String {
+    let new = match news {
+        0 => String::new(),
+        _ if news == all => ", new here".to_owned(),
+        _ => format!(", {news} of them new here"),
+    };
+    format!("{} {} without provenance{new}", count(all, "chart"), are(all))
+}
+
+/// Why a chart may do without provenance.
+pub(super) fn unsigned_because(because: &str, reason: Option<&str>) -> String {
+    match (because, reason) {
+        ("accepted", Some(reason)) => format!("accepted: {reason}"),
+        _ => "its manifest does not require one".to_owned(),
+    }
+}

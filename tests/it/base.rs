@@ -33,14 +33,7 @@ impl Repository {
             workspace.write(file, text);
             workspace.write(&format!("other-{file}"), format!("{text}\n"));
         }
-        let git = |words: &str| {
-            let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
-            command.current_dir(workspace.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
-            run(command.args(words.split_whitespace())).ok();
-        };
-        git("init --quiet");
-        git("add .");
-        git("commit --quiet --message base");
+        workspace.commit();
         let manifest = workspace.read("mirrors/web.yaml");
         let quiet = workspace.run("plan --offline --base HEAD").exits(3);
         assert!(!quiet.said().contains("t trust"), "{quiet}");

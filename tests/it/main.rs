@@ -9,6 +9,7 @@ mod support;
 
 mod answers;
 mod base;
+mod beside;
 mod bundles;
 mod conflicts;
 mod corners;

@@ -30,9 +30,7 @@ impl Bench {
         bench.workspace.write(".gitignore", "/upstream\n/published\n");
         bench.workspace.run("lock").ok();
         bench.workspace.run("apply").ok();
-        bench.git("init --quiet");
-        bench.git("add .");
-        bench.git("commit --quiet --message base");
+        bench.workspace.commit();
         bench
     }
 
@@ -42,13 +40,6 @@ impl Bench {
 
     fn mirror(&self, source: &str, trust: &str) {
         self.workspace.mirror("web", source, "charts.example/platform/web", &["1.0.0"], trust);
-    }
-
-    #[track_caller]
-    fn git(&self, words: &str) -> Ran {
-        let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
-        command.current_dir(self.workspace.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
-        run(command.args(words.split_whitespace())).ok()
     }
 
     /// `plan --base HEAD` says all these words, which it does not say without the change.

@@ -3,6 +3,7 @@
 use super::page::{Page, Tone, faint, plain, strong, toned};
 use crate::diagnostic::{Location, Severity};
 use crate::finding::{Exception, Finding};
+use crate::report::words::holder;
 use crate::settings::SETTINGS_FILE;
 
 /// All of them, the blocking ones first, else in the order given.
@@ -21,7 +22,12 @@ pub(super) fn one(page: &mut Page, finding: &Finding) {
         Some(reference) => page.line(0, &[head, plain("  "), strong(reference.to_string())]),
         None => page.line(0, &[head]),
     }
-    reason(page, &finding.message, finding.location.as_ref(), &finding.next, finding.exception.as_ref());
+    page.line(4, &[plain(finding.message.as_str())]);
+    let width = finding.digests.iter().map(|(by, _)| holder(by.as_str()).len()).max().unwrap_or(0);
+    for (by, digest) in &finding.digests {
+        page.field(4, width, holder(by.as_str()), &digest.to_string());
+    }
+    place(page, finding.location.as_ref(), &finding.next, finding.exception.as_ref());
 }
 
 /// What was found, where, what to do next, and the entry to paste.
@@ -33,6 +39,10 @@ pub(super) fn reason(
     exception: Option<&Exception>,
 ) {
     page.line(4, &[plain(message)]);
+    place(page, location, next, exception);
+}
+
+fn place(page: &mut Page, location: Option<&Location>, next: &str, exception: Option<&Exception>) {
     if let Some(location) = location {
         page.line(4, &[faint("at "), plain(location.to_string())]);
     }

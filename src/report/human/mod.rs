@@ -21,26 +21,12 @@ pub use resolution::resolution;
 pub use validated::validated;
 pub use why::{Why, why};
 
-use super::words::{are, as_what, count, stale};
+use super::words::{are, as_what, count, size, stale};
 use crate::lock::Signer;
 use crate::settings::Accept;
 
 /// The most characters that are shown of what a signer says about itself.
 const CLAIMS: usize = 300;
-
-/// A size in bytes as it is read: exact below 1 KiB, else with one digit after the point.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} bytes");
-    }
-    let (mut tenths, mut unit) = (u128::from(bytes) * 10 / 1024, 0);
-    while tenths >= 10240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
 
 /// A signer: the full fingerprint first, then what it claims to be.
 fn signer(signer: &Signer, claims: Option<&str>) -> String {
@@ -56,9 +42,9 @@ fn signer(signer: &Signer, claims: Option<&str>) -> String {
 }
 
 /// The reviewed exceptions that a chart rests on, each with its reason.
-fn accepted(page: &mut page::Page, accepted: &[Accept]) {
+fn accepted(page: &mut page::Page, indent: usize, accepted: &[Accept]) {
     for accept in accepted {
-        page.line(4, &[page::faint(format!("accepted {}: ", accept.finding)), page::plain(accept.reason.clone())]);
+        page.line(indent, &[page::faint(format!("accepted {}: ", accept.finding)), page::plain(accept.reason.clone())]);
     }
 }
 

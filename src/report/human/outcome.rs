@@ -62,7 +62,7 @@ fn published(page: &mut Page, row: &Row, Done { change, signed: signature }: &Do
         };
         page.line(4, &[faint("signed for this place by "), plain(format!("{signer}{how}"))]);
     }
-    accepted(page, &row.accepted);
+    accepted(page, 4, &row.accepted);
 }
 
 fn folder(row: &Row) -> String {

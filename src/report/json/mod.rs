@@ -5,6 +5,7 @@
 //! raises it.
 
 mod audit;
+mod beside;
 mod outcome;
 mod parts;
 mod plan;

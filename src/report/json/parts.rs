@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::beside::{WireBeside, WireCreated};
 use crate::diagnostic::{Location, Severity};
-use crate::finding::{Exception, Finding};
+use crate::finding::{Exception, Finding, Holder};
 use crate::lock::Pin;
+use crate::oci::Digest;
 use crate::plan::saved::Seen;
 use crate::plan::{Change, PackageSeen, Row, Verdict};
-use crate::provenance::KeySummary;
+use crate::provenance::{KeyChanges, KeySummary};
 use crate::settings::Accept;
 
 /// Where in the workspace. Line and column count from 1.
@@ -53,9 +55,24 @@ pub(super) struct WireFinding {
     reference: Option<String>,
     location: Option<WireLocation>,
     message: String,
+    /// What should be first, what is there instead last.
+    digests: Vec<WireHeld>,
     /// Empty where nothing is to be done.
     next: String,
     exception: Option<WireException>,
+}
+
+/// A digest and who holds it.
+#[derive(Serialize)]
+pub(super) struct WireHeld {
+    by: &'static str,
+    digest: String,
+}
+
+impl From<&(Holder, Digest)> for WireHeld {
+    fn from((holder, digest): &(Holder, Digest)) -> Self {
+        Self { by: holder.as_str(), digest: digest.to_string() }
+    }
 }
 
 impl From<&Finding> for WireFinding {
@@ -72,6 +89,7 @@ impl From<&Finding> for WireFinding {
             reference: finding.reference.as_ref().map(ToString::to_string),
             location: finding.location.as_ref().map(Into::into),
             message: finding.message.clone(),
+            digests: finding.digests.iter().map(Into::into).collect(),
             next: finding.next.clone(),
             exception: finding.exception.as_ref().map(Into::into),
         }
@@ -183,6 +201,9 @@ pub(super) struct WireRow {
     /// What a first-party chart's folder is packaged to, or is published as.
     package: Option<WirePackage>,
     claims: Option<String>,
+    created: Option<WireCreated>,
+    /// What it is beside what was there before; `null` where nobody compared.
+    beside: Option<WireBeside>,
     accepted: Vec<WireAccept>,
     findings: Vec<WireFinding>,
 }
@@ -203,6 +224,8 @@ impl From<&Row> for WireRow {
             pin: row.pin.as_ref().map(Into::into),
             package: row.package.as_ref().map(Into::into),
             claims: row.claims.clone(),
+            created: row.created.map(Into::into),
+            beside: row.beside.as_ref().map(Into::into),
             accepted: row.accepted.iter().map(Into::into).collect(),
             findings: findings(&row.findings),
         }
@@ -229,6 +252,32 @@ impl From<&KeySummary> for WireKey {
             claims: key.user_ids.clone(),
             expires: key.expires,
             revoked: key.revoked,
+        }
+    }
+}
+
+/// The keys by which one keyring differs from those before it.
+#[derive(Serialize)]
+pub(super) struct WireKeyChanges {
+    added: Vec<WireKey>,
+    removed: Vec<WireKey>,
+    revoked: Vec<WireKey>,
+    /// No longer revoked.
+    restored: Vec<WireKey>,
+    /// With subkeys that they did not have before.
+    extended: Vec<WireKey>,
+}
+
+impl From<&KeyChanges> for WireKeyChanges {
+    fn from(changes: &KeyChanges) -> Self {
+        let KeyChanges { added, removed, revoked, restored, extended } = changes;
+        let keys = |keys: &[KeySummary]| keys.iter().map(Into::into).collect();
+        Self {
+            added: keys(added),
+            removed: keys(removed),
+            revoked: keys(revoked),
+            restored: keys(restored),
+            extended: extended.iter().map(|(key, _)| key.into()).collect(),
         }
     }
 }

@@ -34,6 +34,8 @@ struct WirePlan {
     applyable: bool,
     /// How many charts are in each state.
     counts: BTreeMap<&'static str, usize>,
+    /// How many charts are without provenance.
+    unsigned: usize,
     /// About the whole run; the others stand with their charts.
     findings: Vec<WireFinding>,
     charts: Vec<WireRow>,
@@ -61,6 +63,7 @@ pub fn plan(plan: &Plan) -> String {
         has_changes,
         applyable: has_changes && !is_stopped,
         counts: plan.counts(),
+        unsigned: plan.unsigned().count(),
         findings: findings(&plan.findings),
         charts: plan.rows.iter().map(Into::into).collect(),
     };

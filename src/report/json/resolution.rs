@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::parts::{WireException, WireKey, WireLocation, WirePin};
+use super::parts::{WireException, WireKeyChanges, WireLocation, WirePin};
 use crate::resolve::{Event, Failure, Resolution};
 
 #[derive(Serialize)]
@@ -44,13 +44,8 @@ enum WireEvent {
         mirror: String,
         digest: String,
         first: bool,
-        added: Vec<WireKey>,
-        removed: Vec<WireKey>,
-        revoked: Vec<WireKey>,
-        /// No longer revoked.
-        restored: Vec<WireKey>,
-        /// With subkeys that they did not have before.
-        extended: Vec<WireKey>,
+        #[serde(flatten)]
+        keys: WireKeyChanges,
     },
 }
 
@@ -67,11 +62,7 @@ impl From<&Event> for WireEvent {
                 mirror: mirror.clone(),
                 digest: change.digest.to_string(),
                 first: change.first,
-                added: change.keys.added.iter().map(Into::into).collect(),
-                removed: change.keys.removed.iter().map(Into::into).collect(),
-                revoked: change.keys.revoked.iter().map(Into::into).collect(),
-                restored: change.keys.restored.iter().map(Into::into).collect(),
-                extended: change.keys.extended.iter().map(|(key, _)| key.into()).collect(),
+                keys: (&change.keys).into(),
             },
         }
     }

@@ -3,6 +3,8 @@
 //! Owns what a reviewer sees first, and what is left out when there is too much. Nothing of it is believed but that it fits
 //! the schema: whoever hands it over may have been fooled by the pull request.
 
+mod finding;
+mod news;
 mod view;
 
 use std::fmt::Write as _;
@@ -10,7 +12,7 @@ use std::fmt::Write as _;
 use crate::oci::strict_json;
 use crate::report::escape::{code, markdown};
 use crate::report::json::PLAN_SCHEMA;
-use view::{Chart, Finding, Plan};
+use view::Plan;
 
 /// The first line: by it a comment is found and edited in place.
 pub const MARKER: &str = "<!-- chartsync plan -->";
@@ -38,8 +40,8 @@ fn page(plan: &Plan) -> String {
     page.line(&format!("### chartsync: safe to merge? {} {}", icon(&plan.answer), markdown(&plan.answer)));
     page.line("");
     page.line(&markdown(&plan.reason));
-    findings(&mut page, plan);
-    changes(&mut page, plan);
+    finding::all(&mut page, plan);
+    news::all(&mut page, plan);
     let base = plan.base.as_deref().map(|base| format!(", compared with {}", code(base))).unwrap_or_default();
     let counts = plan.counts.iter().map(|(state, number)| format!("{number} {}", markdown(state)));
     let counts = counts.collect::<Vec<_>>().join(", ");
@@ -53,87 +55,6 @@ fn icon(answer: &str) -> &'static str {
         "yes" => "✅",
         _ => "⚠️",
     }
-}
-
-/// Findings, blocking first; those that no longer fit are counted.
-fn findings(page: &mut Page, plan: &Plan) {
-    let of_charts = plan.charts.iter().flat_map(|chart| &chart.findings);
-    let mut all: Vec<&Finding> = plan.findings.iter().chain(of_charts).collect();
-    if all.is_empty() {
-        return;
-    }
-    all.sort_by_key(|finding| ["blocking", "warning", "note"].iter().position(|name| *name == finding.severity));
-    page.line("\n#### To look at\n");
-    let shown = page.entries(all.iter().map(|finding| one_finding(finding)));
-    page.left_out(all.len() - shown, "finding");
-}
-
-fn one_finding(finding: &Finding) -> String {
-    let about = finding.reference.as_deref().map(|reference| format!(" {}", code(reference))).unwrap_or_default();
-    let mut text =
-        format!("- {} **{}**{about}: {}", code(&finding.sign), markdown(&finding.code), markdown(&finding.message));
-    if let Some(location) = &finding.location {
-        let line = location.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let _ = write!(text, "  \n  at {}", code(&format!("{}{line}", location.file)));
-    }
-    if !finding.next.is_empty() {
-        let _ = write!(text, "  \n  next: {}", markdown(&finding.next));
-    }
-    if let Some(exception) = &finding.exception {
-        text += "\n\n  <details><summary>the exception, for chartsync.toml</summary>\n\n";
-        text += &fenced(&exception.toml, "toml", "  ");
-        text += "\n  </details>";
-    }
-    text
-}
-
-/// What would be written, chart by chart; what no longer fits is counted.
-fn changes(page: &mut Page, plan: &Plan) {
-    let would: Vec<&Chart> =
-        plan.charts.iter().filter(|chart| ["publish", "replace", "sign"].contains(&chart.state.as_str())).collect();
-    if would.is_empty() {
-        return;
-    }
-    page.line("\n#### What would change\n");
-    let shown = page.entries(would.iter().map(|chart| one_change(chart)));
-    page.left_out(would.len() - shown, "chart");
-}
-
-fn one_change(chart: &Chart) -> String {
-    let name = code(&format!("{} {}", chart.name, chart.version));
-    let mut text = format!("- **{}** {name}", markdown(&chart.state));
-    let mut field = |name: &str, value: &str| {
-        let _ = write!(text, "  \n  {name}: {value}");
-    };
-    if let Some(pin) = &chart.pin {
-        let signer = match (pin.signer.strip_prefix("pgp:"), &chart.claims) {
-            (None, _) => "none, it has no provenance".to_owned(),
-            (Some(key), None) => code(key),
-            (Some(key), Some(claims)) => format!("{} claims {}", code(key), code(claims)),
-        };
-        field("signer", &signer);
-        field("digest", &code(&pin.digest));
-    }
-    if let Some(package) = &chart.package {
-        field("digest", &code(&package.digest));
-    }
-    if let Some(held) = &chart.held {
-        field("in place of", &code(held));
-    }
-    if let Some(note) = &chart.signature_note {
-        field("found", &markdown(note));
-    }
-    if let Some(source) = chart.source.as_deref().filter(|_| chart.state != "sign") {
-        field("from", &code(source));
-    }
-    if chart.package.is_some() && chart.state != "sign" {
-        field("from", &code(&format!("charts/{}", chart.name)));
-    }
-    field("to", &code(&chart.reference));
-    for accept in &chart.accepted {
-        field(&format!("accepted {}", markdown(&accept.finding)), &markdown(&accept.reason));
-    }
-    text
 }
 
 /// A block of code that its content cannot end.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::charts::docker_config;
 use super::pgp::Key;
 use super::process::{Ran, hermetic, run};
+use super::tools::Tool;
 
 /// A workspace under construction: what is written is what the next command reads.
 pub(crate) struct Workspace {
@@ -132,6 +133,22 @@ impl Workspace {
         let mut command = hermetic(env!("CARGO_BIN_EXE_chartsync"), &self.dir.path().join("home"));
         command.current_dir(self.path("")).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Runs Git in the root, with nothing of this machine's around it.
+    #[track_caller]
+    pub(crate) fn git(&self, words: &str) -> Ran {
+        let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
+        command.current_dir(self.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+        run(command.args(words.split_whitespace())).ok()
+    }
+
+    /// Makes the root a repository whose only commit has everything in it but what stands in `.gitignore`.
+    #[track_caller]
+    pub(crate) fn commit(&self) {
+        self.git("init --quiet");
+        self.git("add .");
+        self.git("commit --quiet --message base");
     }
 
     /// Runs the program with words separated by blanks.
