@@ -136,7 +136,7 @@ impl Name<'_> {
                 // A registry may collect a blob between its upload and the image manifest.
                 Ok(Err(error @ RegistryError::BlobUnknown { .. })) => {
                     reason = error.to_string();
-                    let uploaded = publish::upload(self.destination, self.cleared).await;
+                    let uploaded = publish::upload_all(self.destination, self.cleared).await;
                     uploaded.map_err(|error| not_published(self.row, &error))?;
                 }
                 Ok(Err(error)) => return Err(not_published(self.row, &error)),

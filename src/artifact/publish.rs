@@ -2,6 +2,7 @@
 //!
 //! Each takes a [`Cleared`] chart. Knows nothing of plans: whether a name may be written is decided before.
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 
 use crate::artifact::clear::Cleared;
@@ -33,10 +34,19 @@ pub enum ConfirmError {
     },
 }
 
-/// Uploads the blobs of a chart to its destination.
+/// Has the destination hold the blobs of a chart: mounted where the registry says that it has them, else uploaded.
 pub async fn upload(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
+    let (source, repository) = (&cleared.pin().source, &cleared.pin().destination);
+    // What an earlier try or another version has put there need not go over the wire again either.
+    let from = if source.host() == repository.host() { source } else { repository };
+    let one = |(descriptor, bytes): (_, &Bytes)| registry.mount_blob(repository, from, descriptor, bytes.clone());
+    try_join_all(cleared.fetched().blobs().map(one)).await.map(|_| ())
+}
+
+/// Uploads the blobs of a chart, whatever the registry says that it has: it was told that they are missing.
+pub async fn upload_all(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
     let repository = &cleared.pin().destination;
-    let one = |(descriptor, bytes): (_, &bytes::Bytes)| registry.push_blob(repository, descriptor, bytes.clone());
+    let one = |(descriptor, bytes): (_, &Bytes)| registry.push_blob(repository, descriptor, bytes.clone());
     try_join_all(cleared.fetched().blobs().map(one)).await.map(|_| ())
 }
 
@@ -47,7 +57,7 @@ pub async fn copy(registry: &Registry, cleared: &Cleared) -> Result<(), Registry
     match put().await {
         // A registry may collect a blob between its upload and the image manifest.
         Err(RegistryError::BlobUnknown { .. }) => {
-            upload(registry, cleared).await?;
+            upload_all(registry, cleared).await?;
             put().await
         }
         other => other,

@@ -297,20 +297,21 @@ fn token_request(realm: &Url, service: Option<&str>, scope: &Scope, credential: 
         Right::Pull => "pull",
         Right::Push => "pull,push",
     };
-    let scope = format!("repository:{}:{actions}", scope.repository);
+    let mut scopes = vec![format!("repository:{}:{actions}", scope.repository)];
+    scopes.extend(scope.mounted_from.iter().map(|from| format!("repository:{from}:pull")));
     let service = service.map(|service| ("service", service));
     let mut url = realm.clone();
     url.set_fragment(None);
     if let Some(Credential::Identity(token)) = credential {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token").append_pair("client_id", "chartsync");
-        form.extend_pairs(service).append_pair("scope", &scope).append_pair("refresh_token", token.expose());
+        form.extend_pairs(service).append_pair("scope", &scopes.join(" ")).append_pair("refresh_token", token.expose());
         return Request::new(Method::POST, url, Kind::Token)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .body(Bytes::from(form.finish()));
     }
-    url.query_pairs_mut().extend_pairs(service).append_pair("scope", &scope);
+    url.query_pairs_mut().extend_pairs(service).extend_pairs(scopes.iter().map(|scope| ("scope", scope)));
     let request =
         Request::new(Method::GET, url, Kind::Token).header(ACCEPT, HeaderValue::from_static("application/json"));
     match credential.and_then(basic) {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{HeaderValue, LOCATION};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::{Origin, Url};
 
@@ -16,6 +15,7 @@ use super::client::{Answer, Client, Request, Response};
 use super::credentials::Credentials;
 use super::guard::{Guard, shown};
 use super::retry::{self, Next, Pace};
+use super::window::{Place, Window};
 use super::{Fault, HttpError, Kind, Limits, Scope};
 
 /// One server.
@@ -27,7 +27,7 @@ pub(crate) struct Host {
     client: Client,
     auth: Auth,
     limits: Limits,
-    permits: Semaphore,
+    window: Window,
     pace: Pace,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Host {
 pub(crate) struct Way<'a> {
     /// Over plain http.
     pub(crate) plain: bool,
-    /// How many requests it gets at once.
+    /// How many requests it gets at once, unless it says that these are too many.
     pub(crate) concurrency: usize,
     /// The token server on another host that may have its credential.
     pub(crate) token_realm: Option<&'a Url>,
@@ -57,8 +57,8 @@ impl Host {
         named.extend(way.token_realm.map(Url::origin));
         let guard = Guard { named, plain: way.plain };
         let auth = Auth::new(name, &base, guard.clone(), client.clone(), credentials, limits.clone());
-        let permits = Semaphore::new(way.concurrency);
-        Self { base, origin, guard, client, auth, limits, permits, pace: Pace::new() }
+        let window = Window::new(way.concurrency);
+        Self { base, origin, guard, client, auth, limits, window, pace: Pace::new() }
     }
 
     pub(crate) fn auth(&self) -> &Auth {
@@ -115,14 +115,18 @@ impl Host {
         loop {
             number += 1;
             self.pace.up()?;
-            let (permit, result, spent) = self.attempt_once(scope, left, &attempt).await;
+            let (place, result, spent) = self.attempt_once(scope, left, &attempt).await;
             let error = match result {
                 Ok(value) => {
+                    place.iter().for_each(Place::answered);
                     self.pace.answered();
                     return Ok(value);
                 }
                 Err(error) => error,
             };
+            if retry::slows(&error) {
+                place.iter().for_each(Place::throttled);
+            }
             left = left.saturating_sub(spent);
             let Next::Wait { delay, host } = retry::next(&error, number, left, &self.limits) else {
                 self.give_up(mark, &error);
@@ -133,7 +137,7 @@ impl Host {
                 // Before the place is free, so that whoever gets it sees the pause.
                 self.pace.pause(delay);
             }
-            drop(permit);
+            drop(place);
             if !host {
                 tokio::time::sleep(delay).await;
             }
@@ -153,11 +157,11 @@ impl Host {
         scope: &Scope,
         left: Duration,
         attempt: &impl Fn() -> F,
-    ) -> (Option<SemaphorePermit<'_>>, Result<T, HttpError>, Duration)
+    ) -> (Option<Place<'_>>, Result<T, HttpError>, Duration)
     where
         F: Future<Output = Result<T, HttpError>> + Send,
     {
-        let (permit, probe) = match self.admit(scope).await {
+        let (place, probe) = match self.admit(scope).await {
             Ok(admitted) => admitted,
             Err(error) => return (None, Err(error), Duration::ZERO),
         };
@@ -168,18 +172,18 @@ impl Host {
         };
         let result = tokio::time::timeout(left, attempt()).await.unwrap_or_else(late);
         drop(probe);
-        (Some(permit), result, begun.elapsed())
+        (Some(place), result, begun.elapsed())
     }
 
     /// Waits for a pause to end, a token and a place; nothing is held while waiting for another.
-    async fn admit(&self, scope: &Scope) -> Result<(SemaphorePermit<'_>, Option<super::auth::Probe>), HttpError> {
+    async fn admit(&self, scope: &Scope) -> Result<(Place<'_>, Option<super::auth::Probe>), HttpError> {
         loop {
             self.pace.ready().await;
             let probe = self.auth.prepare(scope).await?;
             let closed = |_| HttpError::Protocol("a defect in chartsync: the queue is closed".into());
-            let permit = self.permits.acquire().await.map_err(closed)?;
+            let place = self.window.place().await.map_err(closed)?;
             if self.pace.paused_until().is_none() {
-                return Ok((permit, probe));
+                return Ok((place, probe));
             }
         }
     }

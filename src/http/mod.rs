@@ -10,6 +10,7 @@ mod guard;
 mod host;
 mod public;
 mod retry;
+mod window;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -133,6 +134,15 @@ pub(crate) struct Scope {
     pub(crate) repository: String,
     /// What must be allowed.
     pub(crate) right: Right,
+    /// Another repository of the registry, to be read as well: blobs are mounted from it.
+    pub(crate) mounted_from: Option<String>,
+}
+
+impl Scope {
+    /// This right to this repository.
+    pub(crate) fn of(repository: &str, right: Right) -> Self {
+        Self { repository: repository.to_owned(), right, mounted_from: None }
+    }
 }
 
 /// What a token allows.

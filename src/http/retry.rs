@@ -30,7 +30,7 @@ pub(crate) fn next(error: &HttpError, attempt: u32, left: Duration, limits: &Lim
         return Next::GiveUp;
     }
     let (asked, host) = match error {
-        HttpError::Status(failure) => (failure.retry_after, throttles(failure) && failure.elsewhere.is_none()),
+        HttpError::Status(failure) => (failure.retry_after, slows(error)),
         _ => (None, false),
     };
     let delay = match asked {
@@ -60,13 +60,18 @@ pub(crate) fn passing(error: &HttpError) -> bool {
 pub(crate) fn condemns(error: &HttpError) -> bool {
     match error {
         HttpError::Transport { fault, .. } => *fault == Fault::Unreachable,
-        HttpError::Status(failure) => throttles(failure) && failure.elsewhere.is_none(),
+        HttpError::Status(_) => slows(error),
         HttpError::Down(_) => true,
         HttpError::Refused(_) | HttpError::Protocol(_) => false,
     }
 }
 
-/// Whether the server says that there are too many requests. GitHub says it with 403 and a time to wait.
+/// Whether the server itself says that there are too many requests.
+pub(crate) fn slows(error: &HttpError) -> bool {
+    matches!(error, HttpError::Status(failure) if throttles(failure) && failure.elsewhere.is_none())
+}
+
+/// Whether the answer says that there are too many requests. GitHub says it with 403 and a time to wait.
 pub(crate) fn throttles(failure: &Failure) -> bool {
     matches!(failure.status, 429 | 503) || (failure.status == 403 && failure.retry_after.is_some())
 }

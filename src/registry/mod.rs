@@ -176,13 +176,30 @@ impl Registry {
         blob: &Descriptor,
         bytes: Bytes,
     ) -> Result<(), RegistryError> {
-        if let Err(detail) = check_in_background(blob, &bytes).await {
-            let what = format!("blob {} for {repository}", blob.digest);
-            return Err(RegistryError::Integrity { what, detail });
-        }
+        check_blob(repository, blob, &bytes).await?;
         match self {
             Self::Remote(remote) => remote.push_blob(repository, blob, bytes).await,
             Self::Layout(layout) => layout.push_blob(repository, blob, bytes).await,
+        }
+    }
+
+    /// Has the registry take a blob from `from`, a repository of its own and perhaps this very one; uploads it if it does not.
+    ///
+    /// Not asked for first: the request that mounts is the one that begins an upload. What was mounted is said by the registry
+    /// alone; [`Registry::push_blob`] uploads in any case.
+    pub async fn mount_blob(
+        &self,
+        repository: &Repository,
+        from: &Repository,
+        blob: &Descriptor,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        match self {
+            Self::Remote(remote) => {
+                check_blob(repository, blob, &bytes).await?;
+                remote.mount_blob(repository, from, blob, bytes).await
+            }
+            Self::Layout(_) => self.push_blob(repository, blob, bytes).await,
         }
     }
 
@@ -251,6 +268,13 @@ impl Registry {
             Self::Layout(layout) => layout.limits(),
         }
     }
+}
+
+/// Refuses to send what does not fit its descriptor.
+async fn check_blob(repository: &Repository, blob: &Descriptor, bytes: &Bytes) -> Result<(), RegistryError> {
+    let checked = check_in_background(blob, bytes).await;
+    checked
+        .map_err(|detail| RegistryError::Integrity { what: format!("blob {} for {repository}", blob.digest), detail })
 }
 
 /// Whether bytes fit their descriptor; the error says how they do not.

@@ -38,6 +38,14 @@ pub struct Remote {
     known: Arc<referrers::Known>,
 }
 
+/// What became of the request that begins an upload.
+enum Begun {
+    /// The registry has the blob.
+    Mounted(Answer),
+    /// It wants the bytes.
+    Place(Answer),
+}
+
 impl Remote {
     pub(super) fn new(host: Arc<Host>, limits: Limits) -> Self {
         Self { host, limits: Arc::new(limits), right: Right::Pull, known: Arc::default() }
@@ -100,7 +108,7 @@ impl Remote {
         let path = format!("/v2/{}/blobs/{}", repository.path(), blob.digest);
         let url = self.named(&what, self.host.url(&path)).await?;
         let request = Request::new(Method::GET, url, Kind::Blob);
-        let scope = Scope { repository: repository.path().to_owned(), right: self.right };
+        let scope = Scope::of(repository.path(), self.right);
         let answer = self.host.fetch(&scope, self.time(blob.size), &request, blob.size).await;
         let integrity = |detail: String| RegistryError::Integrity { what: what.clone(), detail };
         let bytes = self.named(&what, answer).await?.body;
@@ -109,19 +117,39 @@ impl Remote {
         Ok(bytes)
     }
 
-    /// `POST` for a place, `PUT` for the bytes: a session that failed is begun again.
     pub(super) async fn push_blob(
         &self,
         repository: &Repository,
         blob: &Descriptor,
         bytes: Bytes,
     ) -> Result<(), RegistryError> {
+        self.put_blob(repository, None, blob, bytes).await
+    }
+
+    pub(super) async fn mount_blob(
+        &self,
+        repository: &Repository,
+        from: &Repository,
+        blob: &Descriptor,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
+        self.put_blob(repository, Some(from.path()), blob, bytes).await
+    }
+
+    /// `POST` for a place, `PUT` for the bytes: a session that failed is begun again.
+    async fn put_blob(
+        &self,
+        repository: &Repository,
+        from: Option<&str>,
+        blob: &Descriptor,
+        bytes: Bytes,
+    ) -> Result<(), RegistryError> {
         let what = format!("blob {} for {repository}", blob.digest);
         let path = format!("/v2/{}/blobs/uploads/", repository.path());
         let url = self.named(&what, self.host.url(&path)).await?;
-        let begin = Request::new(Method::POST, url, Kind::Upload);
-        let scope = Scope { repository: repository.path().to_owned(), right: Right::Push };
-        let session = || self.upload(&scope, &begin, &blob.digest, &bytes);
+        let mounted_from = from.filter(|from| *from != repository.path()).map(str::to_owned);
+        let scope = Scope { repository: repository.path().to_owned(), right: Right::Push, mounted_from };
+        let session = || self.upload(&scope, &url, from, &blob.digest, &bytes);
         let answered = self.host.run(&scope, self.time(blob.size), session).await;
         self.kept(&what, &blob.digest, answered).await.map(drop)
     }
@@ -129,17 +157,46 @@ impl Remote {
     async fn upload(
         &self,
         scope: &Scope,
-        begin: &Request,
+        uploads: &Url,
+        from: Option<&str>,
         digest: &Digest,
         bytes: &Bytes,
     ) -> Result<Answer, HttpError> {
-        let limit = self.limits.answer;
-        let mut url = upload_url(&self.host.fetch_once(scope, begin, limit).await?)?;
-        url.query_pairs_mut().append_pair("digest", &digest.to_string());
-        let end = Request::new(Method::PUT, url, Kind::Upload)
+        let place = match self.begin_upload(scope, uploads, from, digest).await? {
+            Begun::Mounted(answer) => return Ok(answer),
+            Begun::Place(answer) => answer,
+        };
+        let mut to = upload_url(&place)?;
+        to.query_pairs_mut().append_pair("digest", &digest.to_string());
+        let end = Request::new(Method::PUT, to, Kind::Upload)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))
             .body(bytes.clone());
-        self.host.fetch_once(scope, &end, limit).await
+        self.host.fetch_once(scope, &end, self.limits.answer).await
+    }
+
+    /// One request, in which the registry may find that it has the blob.
+    async fn begin_upload(
+        &self,
+        scope: &Scope,
+        uploads: &Url,
+        from: Option<&str>,
+        digest: &Digest,
+    ) -> Result<Begun, HttpError> {
+        let post = async |url: Url| {
+            let request = Request::new(Method::POST, url, Kind::Upload);
+            self.host.fetch_once(scope, &request, self.limits.answer).await
+        };
+        if let Some(from) = from.filter(|_| !self.known.mounts_nothing()) {
+            let mut mount = uploads.clone();
+            mount.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
+            match post(mount).await {
+                Ok(answer) if answer.status == 201 => return Ok(Begun::Mounted(answer)),
+                Ok(answer) => return Ok(Begun::Place(answer)),
+                Err(HttpError::Status(failure)) if refuses_to_mount(&failure) => self.known.learn_mounts_nothing(),
+                Err(error) => return Err(error),
+            }
+        }
+        post(uploads.clone()).await.map(Begun::Place)
     }
 
     pub(super) async fn push_manifest(
@@ -220,7 +277,7 @@ impl Remote {
         request: &Request,
         limit: u64,
     ) -> Result<Answer, HttpError> {
-        let scope = Scope { repository: repository.path().to_owned(), right };
+        let scope = Scope::of(repository.path(), right);
         self.host.fetch(&scope, self.limits.operation, request, limit).await
     }
 
@@ -315,6 +372,13 @@ fn upload_url(place: &Answer) -> Result<Url, HttpError> {
     let mut url = location.ok_or_else(|| HttpError::Protocol("the registry gives no place to upload to".into()))?;
     url.set_fragment(None);
     Ok(url)
+}
+
+/// The specification wants a place to upload to where nothing can be mounted; a registry that fails instead is not asked again.
+fn refuses_to_mount(failure: &Failure) -> bool {
+    matches!(failure.status, 400 | 401 | 403 | 404 | 405)
+        && !crate::http::throttles(failure)
+        && failure.token_server.is_none()
 }
 
 fn lacks_blob(failure: &Failure) -> bool {

@@ -101,8 +101,8 @@ fn requests_with_tokens() {
     check_costs(Auth::Token);
 }
 
-/// Another image of the same blobs lies in the repository. Nobody asks for blobs before uploading them, so it costs what any
-/// publish does.
+/// Another image of the same blobs lies in the repository. The request that begins an upload says that it may be there, so
+/// that none is sent.
 #[test]
 fn requests_when_every_blob_is_already_there() {
     needs!(Tool::Distribution, Tool::Oras);
@@ -127,6 +127,46 @@ fn requests_when_every_blob_is_already_there() {
     workspace.forget_cache();
     let wire = Wire { source, destination, workspace };
     let source = [("HEAD tag", 1), ("GET manifest", 1), ("GET blob", BLOBS)];
-    let uploads = [("POST upload", BLOBS), ("PUT upload", BLOBS)];
-    wire.check("apply", &source, &[&[("HEAD tag", 1), ("PUT tag", 1), ("GET tag", 1)], &uploads[..]].concat());
+    let destination = [("HEAD tag", 1), ("POST upload", BLOBS), ("PUT tag", 1), ("GET tag", 1)];
+    wire.check("apply", &source, &destination);
+}
+
+/// Source and destination on one registry: blobs are mounted, and the token to upload allows to read the source.
+fn check_mounting(auth: Auth) {
+    let (registry, desk) = (Registry::distribution(auth), Desk::new());
+    let host = registry.host();
+    let workspace = Workspace::new(&registry.repository("charts")).plain_http(&host);
+    if auth != Auth::None {
+        desk.log_in(std::slice::from_ref(&host));
+        workspace.log_in(std::slice::from_ref(&host));
+    }
+    let key = Key::new("Releases <releases@example.org>");
+    desk.publish(Tool::Helm4, &registry.repository("upstream"), "web", "1.0.0", Some(&key));
+    let (from, to) = (registry.repository("upstream/web"), registry.repository("charts/web"));
+    workspace.mirror("web", &from, &to, &["1.0.0"], &workspace.signed_by(&key));
+    workspace.run("lock").ok();
+    workspace.forget_cache();
+    registry.front().take();
+    let ran = workspace.run("apply").ok();
+    let mut expected = vec![
+        ("HEAD tag", 2),
+        ("GET manifest", 1),
+        ("GET blob", BLOBS),
+        ("POST upload", BLOBS),
+        ("PUT tag", 1),
+        ("GET tag", 1),
+    ];
+    expected.extend((auth != Auth::None).then_some(("GET base", 1)));
+    // One to read the source, one for the destination, one to mount from the one to the other.
+    expected.extend((auth == Auth::Token).then_some(("GET token", 3)));
+    let mut expected: Vec<_> = expected.into_iter().map(|(what, times)| (what.to_owned(), times)).collect();
+    expected.sort();
+    assert_eq!(registry.front().take_counts(), expected, "{ran}");
+    workspace.run("verify").ok();
+}
+
+#[test]
+fn requests_within_one_registry() {
+    needs!(Tool::Distribution, Tool::Helm4);
+    [Auth::None, Auth::Basic, Auth::Token].into_iter().for_each(check_mounting);
 }

@@ -5,6 +5,7 @@
 //! error: nothing that is not known to be absent is called absent.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use reqwest::Method;
@@ -30,12 +31,22 @@ pub(super) struct Known {
     empty_config: Mutex<HashSet<String>>,
     /// Who is attaching, by repository and subject.
     turns: Mutex<HashMap<(String, Digest), Weak<Turn>>>,
+    /// It failed where it should have mounted a blob or begun an upload.
+    mounts_nothing: AtomicBool,
 }
 
 /// Held by the task that attaches.
 type Turn = tokio::sync::Mutex<()>;
 
 impl Known {
+    pub(super) fn mounts_nothing(&self) -> bool {
+        self.mounts_nothing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn learn_mounts_nothing(&self) {
+        self.mounts_nothing.store(true, Ordering::Relaxed);
+    }
+
     /// Waits until no other task attaches to this subject.
     async fn turn(&self, repository: &Repository, subject: &Digest) -> OwnedMutexGuard<()> {
         let key = (repository.path().to_owned(), *subject);
@@ -221,7 +232,7 @@ pub(super) async fn attach(
     let [layer, config] = &artifact.blobs;
     remote.push_blob(repository, &layer.0, layer.1.clone()).await?;
     if !knows(&remote.known.empty_config, repository) {
-        remote.push_blob(repository, &config.0, config.1.clone()).await?;
+        remote.mount_blob(repository, repository, &config.0, config.1.clone()).await?;
     }
     // Registries with the API have been seen to lose entries of one list that came at once, too.
     let _turn = remote.known.turn(repository, &artifact.subject).await;

@@ -3,6 +3,7 @@ mod auth;
 mod referrers;
 mod server;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -257,6 +258,91 @@ async fn a_blob_is_a_post_and_a_put() {
         assert_eq!(server.lines(), ["POST /v2/charts/a/blobs/uploads/".to_owned(), put]);
         assert_eq!(server.seen()[1].body, "one");
     }
+}
+
+#[tokio::test]
+async fn a_blob_that_is_there_is_mounted_and_any_other_is_sent() {
+    const REFUSED: &str = "NAME_UNKNOWN";
+    let blob = Descriptor::of("x", b"one");
+    let mount = |from: &str| {
+        format!("POST /v2/charts/a/blobs/uploads/?mount={}&from={from}", blob.digest.to_string().replace(':', "%3A"))
+            .replace("from=charts/", "from=charts%2F")
+    };
+    for (from, status, lines) in [
+        ("charts/a", 201, vec![mount("charts/a"), mount("charts/a")]),
+        ("charts/b", 201, vec![mount("charts/b"), mount("charts/b")]),
+        ("charts/a", 202, vec![mount("charts/a"), "PUT".into(), mount("charts/a"), "PUT".into()]),
+        // Once refused, it is not asked again.
+        ("charts/b", 404, vec![mount("charts/b"), "POST".into(), "PUT".into(), "POST".into(), "PUT".into()]),
+        ("charts/b", 405, vec![mount("charts/b"), "POST".into(), "PUT".into(), "POST".into(), "PUT".into()]),
+    ] {
+        let server = Server::new(move |seen| async move {
+            let status = if seen.line.contains("mount=") { status } else { 202 };
+            let status = if seen.line.starts_with("PUT") { 201 } else { status };
+            answer(status, &["location: /up"], format!(r#"{{"errors":[{{"code":"{REFUSED}"}}]}}"#))
+        })
+        .await;
+        let (registry, to) = (server.registry(), server.repository());
+        let from: Repository = format!("{}/{from}", server.host).parse().unwrap();
+        for _ in 0..2 {
+            registry.mount_blob(&to, &from, &blob, "one".into()).await.unwrap();
+        }
+        let shorten = |line: String| match line.split_once(" /v2/charts/a/blobs/uploads/") {
+            Some((method, "")) => method.to_owned(),
+            _ => {
+                if line.starts_with("PUT") {
+                    "PUT".to_owned()
+                } else {
+                    line
+                }
+            }
+        };
+        let found: Vec<String> = server.lines().into_iter().map(shorten).collect();
+        assert_eq!(found, lines, "{status}");
+    }
+    let server = Server::new(|_| async { answer(201, &["docker-content-digest: sha256:1"], "") }).await;
+    let (registry, to) = (server.registry(), server.repository());
+    let wrong = Descriptor { digest: Digest::of(b"two"), ..blob.clone() };
+    assert_eq!(variant(&registry.mount_blob(&to, &to, &wrong, "one".into()).await.unwrap_err()), "integrity");
+    assert!(server.lines().is_empty(), "what does not fit its digest is not even mounted");
+}
+
+/// Eight requests at once are too many: all are told so, and from then on there are four. What is answered before four are
+/// there is never answered: too few would wait for ever.
+#[tokio::test]
+async fn a_server_that_is_asked_too_much_is_asked_by_half() {
+    const FIRST: usize = 8;
+    let (all, half) = (Arc::new(tokio::sync::Barrier::new(FIRST)), Arc::new(tokio::sync::Barrier::new(FIRST / 2)));
+    let (came, now, most) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let seen_most = most.clone();
+    let server = Server::new(move |_| {
+        let (all, half, came, now, most) = (all.clone(), half.clone(), came.clone(), now.clone(), most.clone());
+        async move {
+            // The first one alone, since a server that nobody knows is asked by one.
+            match came.fetch_add(1, Ordering::SeqCst) {
+                0 => return answer(200, &[], "one"),
+                1..=FIRST => {
+                    all.wait().await;
+                    return answer(429, &[], "");
+                }
+                _ => {}
+            }
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            half.wait().await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            answer(200, &[], "one")
+        }
+    })
+    .await;
+    let limits = Limits { concurrency: FIRST.try_into().unwrap(), ..quick() };
+    let registry = server.registries(Credentials::default(), limits).at(&server.repository());
+    let (repository, blob) = (server.repository(), Descriptor::of("x", b"one"));
+    registry.blob(&repository, &blob).await.unwrap();
+    for got in join_all((0..FIRST).map(|_| registry.blob(&repository, &blob))).await {
+        got.unwrap();
+    }
+    assert_eq!(seen_most.load(Ordering::SeqCst), FIRST / 2);
 }
 
 #[tokio::test]
