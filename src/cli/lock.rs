@@ -26,7 +26,7 @@ pub(super) struct Options {
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
     check_names(options)?;
     // Read once before the turn is taken, so that a folder without a workspace is told as such.
-    Session::open(common, Conflicts::Unite)?;
+    Session::read(common, Conflicts::Unite)?;
     // One at a time, from before the lockfile is read until it is written.
     let _turn = write::Turn::take(&session::root(common)?).map_err(Stop::message)?;
     let session = Session::open(common, Conflicts::Unite)?;

@@ -1,9 +1,11 @@
 //! Printing: data on standard output, talk on standard error.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use crate::cli::Format;
 use crate::cli::session::Stop;
+use crate::diagnostic::Problems;
 use crate::report;
 
 /// Prints data. A reader that has gone away is no error, a full disk is.
@@ -27,6 +29,13 @@ pub(super) fn talk(text: &str) {
 /// Prints an error that ends the command.
 pub(super) fn error(text: &str) {
     talk(&report::error(text));
+}
+
+/// Prints what is wrong with first-party charts where only mirrors matter.
+pub(super) fn left_alone(root: &Path, problems: &Problems) {
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).ok();
+    talk(&report::problems(problems, &read));
+    talk("this is about mirrors alone, so it goes on; first-party charts are left alone until that is resolved\n");
 }
 
 /// Prints why a command could not begin. Problems of the input are a report, too.

@@ -6,16 +6,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::artifact::Clearing;
 use crate::cache::Cache;
-use crate::cli::Common;
-use crate::diagnostic::{Problem, Problems};
-use crate::graph::{self, Selection, StepGraph, UnitId};
+use crate::cli::{Common, output};
+use crate::diagnostic::{Location, Problem, Problems};
+use crate::graph::{self, Only, Selection, StepGraph, UnitId};
 use crate::lock::Lockfile;
 use crate::oci::Digest;
 use crate::plan::Scope;
 use crate::registry::Registries;
 use crate::settings::Settings;
 use crate::signature::{self, Signatures};
-use crate::workspace::{LOCK_FILE, Tree, Workspace, find_root};
+use crate::workspace::{CHARTS, LOCK_FILE, Tree, Workspace, find_root};
 
 /// Why a command could not begin.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Stop {
 pub(super) enum Conflicts {
     /// It is refused.
     Refuse,
-    /// Both sides are taken together: only `lock` does this.
+    /// Both sides are taken together: only `lock` does this, which is about mirrors alone.
     Unite,
 }
 
@@ -61,24 +61,45 @@ pub(super) struct Session {
     pub(super) units: Vec<UnitId>,
     /// Whether that is everything.
     pub(super) scope: Scope,
+    /// What is wrong with first-party charts, where that is no matter: there are none in this session then.
+    pub(super) left_alone: Problems,
 }
 
 impl Session {
-    /// Reads the workspace that the arguments name.
+    /// Reads the workspace that the arguments name, and tells what is wrong with charts that are no matter here.
     pub(super) fn open(common: &Common, conflicts: Conflicts) -> Result<Self, Stop> {
+        let session = Self::read(common, conflicts)?;
+        if !session.left_alone.is_empty() {
+            output::left_alone(&session.root, &session.left_alone);
+        }
+        Ok(session)
+    }
+
+    /// Reads the workspace that the arguments name, silently.
+    pub(super) fn read(common: &Common, conflicts: Conflicts) -> Result<Self, Stop> {
         let root = root(common)?;
-        let (workspace, lockfile) = read(&Tree::folder(&root), conflicts)
-            .map_err(|problems| Stop::Problems { root: Some(root.clone()), problems })?;
+        let stop = |problems| Stop::Problems { root: Some(root.clone()), problems };
+        let (mut workspace, lockfile) = read(&Tree::folder(&root), conflicts).map_err(stop)?;
         check_signing_files(&root, &workspace.settings)?;
-        let graph = graph::compile(&workspace, &lockfile);
-        graph.order().map_err(Stop::message)?;
         let selection = Selection { charts: common.charts.clone(), only: common.only.map(Into::into) };
+        let mut graph = graph::compile(&workspace, &lockfile);
+        let mut of_charts = std::mem::take(&mut workspace.chart_problems);
+        of_charts.extend(cycle(&graph));
+        let mut left_alone = Problems::default();
+        if let Err(wrong) = of_charts.into_result(()) {
+            workspace.charts.clear();
+            graph = graph::compile(&workspace, &lockfile);
+            if !about_mirrors(&selection, conflicts, &graph) {
+                return Err(stop(wrong));
+            }
+            left_alone = wrong;
+        }
         let units = graph.select(&selection).map_err(Stop::message)?;
         if units.is_empty() && selection != Selection::default() {
             return Err(Stop::message("nothing of that kind is declared in this workspace"));
         }
         let scope = if selection == Selection::default() { Scope::Whole } else { Scope::Filtered };
-        Ok(Self { root, workspace, lockfile, graph, units, scope })
+        Ok(Self { root, workspace, lockfile, graph, units, scope, left_alone })
     }
 
     /// Everything that fetching and checking needs.
@@ -95,6 +116,27 @@ impl Session {
     pub(super) fn signatures(clearing: &Clearing, root: &Path) -> Signatures {
         Signatures::new(root, &clearing.workspace.settings, clearing.cache.clone(), clearing.now)
     }
+}
+
+/// Whether a run needs nothing of first-party charts. `graph` has none: whatever is selected by name there is a mirror.
+fn about_mirrors(selection: &Selection, conflicts: Conflicts, graph: &StepGraph) -> bool {
+    match selection.only {
+        Some(Only::Charts) => false,
+        None if selection.charts.is_empty() => conflicts == Conflicts::Unite,
+        Some(Only::Mirrors) | None => graph.select(selection).is_ok(),
+    }
+}
+
+/// Charts that depend on each other in a circle, as a problem of the first one's Chart.yaml.
+fn cycle(graph: &StepGraph) -> Problems {
+    let Err(cycle) = graph.order() else { return Problems::default() };
+    let first = cycle.units.first().map(|unit| &graph.unit(*unit).name);
+    Problems::from(Problem {
+        location: first.map(|name| Location::file(format!("{CHARTS}/{name}/Chart.yaml"))),
+        code: "cycle",
+        message: cycle.to_string(),
+        help: String::new(),
+    })
 }
 
 /// The files that `[signing]` names must be what they should be before anything rests on them.
@@ -135,8 +177,13 @@ fn read(tree: &Tree, conflicts: Conflicts) -> Result<(Workspace, Lockfile), Prob
             return Err(problems);
         }
     };
-    let lockfile = parse(workspace.lockfile.as_deref(), conflicts)?;
-    Ok((workspace, lockfile))
+    match parse(workspace.lockfile.as_deref(), conflicts) {
+        Ok(lockfile) => Ok((workspace, lockfile)),
+        Err(mut problems) => {
+            problems.extend(workspace.chart_problems);
+            Err(problems)
+        }
+    }
 }
 
 /// Workspace and lockfile of the revision that changes are compared with; what is absent there is empty.

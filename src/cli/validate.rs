@@ -12,7 +12,10 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let session = Session::open(common, Conflicts::Refuse)?;
+    let mut session = Session::read(common, Conflicts::Refuse)?;
+    // Whatever is selected: all that is wrong is told here.
+    let wrong = std::mem::take(&mut session.left_alone).into_result(());
+    wrong.map_err(|problems| Stop::Problems { root: Some(session.root.clone()), problems })?;
     match options.report.format {
         Format::Human => output::data(&report::validated(&session.workspace, &session.lockfile, &session.graph))?,
         Format::Json => output::data(&report::json::validated(&session.workspace, &session.lockfile, &session.graph))?,

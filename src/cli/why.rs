@@ -2,7 +2,7 @@
 
 use crate::cli::session::{Conflicts, Session, Stop, read_base};
 use crate::cli::{Common, Format, Report, output};
-use crate::graph::{self, Selection};
+use crate::graph;
 use crate::report;
 use crate::workspace::Tree;
 
@@ -20,10 +20,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let session = Session::open(common, Conflicts::Refuse)?;
-    let graph = &session.graph;
-    let selection = Selection { charts: vec![options.chart.clone()], only: None };
-    let units = graph.select(&selection).map_err(Stop::message)?;
+    let about = Common { root: common.root.clone(), charts: vec![options.chart.clone()], only: common.only };
+    let session = Session::open(&about, Conflicts::Refuse)?;
+    let (graph, units) = (&session.graph, &session.units);
     let base = match &options.base {
         None => None,
         Some(revision) => {

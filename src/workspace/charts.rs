@@ -54,7 +54,7 @@ impl FirstParty {
     }
 }
 
-fn chart_yaml(folder: &str) -> String {
+pub(super) fn chart_yaml(folder: &str) -> String {
     format!("{CHARTS}/{folder}/Chart.yaml")
 }
 
@@ -69,35 +69,37 @@ fn problem(file: impl Into<String>, code: &'static str, message: String, help: i
     Problem { location: Some(Location::file(file)), code, message, help: help.into() }
 }
 
-/// Reads the folders in `charts/`. Also tells whether there is any, broken ones included.
-pub(super) fn read(tree: &Tree, problems: &mut Problems) -> (Vec<Draft>, bool) {
+/// Reads the folders in `charts/`. Also gives their names, and those of what should be a folder.
+///
+/// What is wrong with charts goes to `of_charts`; without the names themselves nothing is known of the workspace.
+pub(super) fn read(tree: &Tree, problems: &mut Problems, of_charts: &mut Problems) -> (Vec<Draft>, Vec<String>) {
     let entries = tree.list(CHARTS).unwrap_or_else(|error| {
         problems.push(unreadable(CHARTS, &error));
         Vec::new()
     });
-    let mut folders = Vec::new();
+    let (mut names, mut folders) = (Vec::new(), Vec::new());
     for Entry { name, kind } in entries.into_iter().filter(|entry| !entry.name.starts_with('.')) {
         match kind {
-            EntryKind::Folder => folders.push(name),
-            EntryKind::File => {}
-            EntryKind::Link | EntryKind::Other => problems.push(problem(
+            EntryKind::Folder => folders.push(name.clone()),
+            EntryKind::File => continue,
+            EntryKind::Link | EntryKind::Other => of_charts.push(problem(
                 format!("{CHARTS}/{name}"),
                 "link",
                 "this is neither a folder nor a file, and links are not followed".to_owned(),
                 "put the chart's folder itself there",
             )),
         }
+        names.push(name);
     }
-    let any = !folders.is_empty();
     let read: Vec<Result<Draft, Problem>> = folders.into_par_iter().map(|folder| draft(tree, folder)).collect();
     let mut drafts = Vec::with_capacity(read.len());
     for read in read {
         match read {
             Ok(draft) => drafts.push(draft),
-            Err(wrong) => problems.push(wrong),
+            Err(wrong) => of_charts.push(wrong),
         }
     }
-    (drafts, any)
+    (drafts, names)
 }
 
 fn draft(tree: &Tree, folder: String) -> Result<Draft, Problem> {
@@ -153,17 +155,6 @@ pub(super) fn place(
                 let help = "rename chart and folder: small letters and digits, with `-`, `_` or `.` between them";
                 problems.push(problem(chart_yaml(&folder), "chart-name", message, help));
             }
-        }
-    }
-    for chart in &placed {
-        if let Some(mirror) = mirrors.iter().find(|mirror| mirror.destination == chart.destination) {
-            let message = format!("`{}` is the destination of {} too", chart.destination, mirror.destination_location);
-            problems.push(problem(
-                chart.file(),
-                "duplicate-destination",
-                message,
-                "rename the chart, or mirror to another destination",
-            ));
         }
     }
     let found: Vec<_> = placed.par_iter().map(|chart| check(chart, &placed, mirrors, settings)).collect();

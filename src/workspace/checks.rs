@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::charts::chart_yaml;
 use super::manifest::Mirror;
 use super::{CHARTS, MIRRORS};
 use crate::diagnostic::{Location, Problem, Problems};
@@ -12,11 +13,11 @@ use crate::settings::{Access, Settings, Signing, is_loopback};
 pub(super) fn check(
     settings: Option<&Settings>,
     mirrors: &[Mirror],
-    has_charts: bool,
+    charts: &[String],
     strays: bool,
     problems: &mut Problems,
 ) {
-    if mirrors.is_empty() && !has_charts && !strays {
+    if mirrors.is_empty() && charts.is_empty() && !strays {
         problems.push(Problem {
             location: Some(Location::file(MIRRORS)),
             code: "no-charts",
@@ -26,15 +27,16 @@ pub(super) fn check(
             ),
         });
     }
-    compare(settings, mirrors, problems);
+    compare(settings, mirrors, charts, problems);
 }
 
-/// Compares the manifests with each other and with the settings.
-pub(super) fn compare(settings: Option<&Settings>, mirrors: &[Mirror], problems: &mut Problems) {
+/// Compares the manifests with each other, with the settings and with the names in `charts/`.
+pub(super) fn compare(settings: Option<&Settings>, mirrors: &[Mirror], charts: &[String], problems: &mut Problems) {
     refuse_shared_destinations(mirrors, problems);
     refuse_self_mirrors(mirrors, problems);
     if let Some(settings) = settings {
         refuse_outside(settings, mirrors, problems);
+        refuse_shared_with_charts(settings, mirrors, charts, problems);
         refuse_unsignable(settings, mirrors, problems);
     }
 }
@@ -51,6 +53,18 @@ fn refuse_shared_destinations(mirrors: &[Mirror], problems: &mut Problems) {
             let message = format!("`{}` is the destination of {} too", mirror.destination, first.destination_location);
             let help = "give each mirror its own destination, or put all versions into one manifest";
             problems.push(problem(&mirror.destination_location, "duplicate-destination", message, help));
+        }
+    }
+}
+
+/// A chart's folder claims its place however broken it is: no mirror may slip in there meanwhile.
+fn refuse_shared_with_charts(settings: &Settings, mirrors: &[Mirror], charts: &[String], problems: &mut Problems) {
+    for chart in charts {
+        let Ok(destination) = settings.publish.join(chart) else { continue };
+        if let Some(mirror) = mirrors.iter().find(|mirror| mirror.destination == destination) {
+            let message = format!("`{destination}` is the destination of {} too", mirror.destination_location);
+            let help = "rename the chart, or mirror to another destination";
+            problems.push(problem(&Location::file(chart_yaml(chart)), "duplicate-destination", message, help));
         }
     }
 }

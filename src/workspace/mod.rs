@@ -48,6 +48,8 @@ pub struct Workspace {
     pub mirrors: Vec<Mirror>,
     /// The first-party charts, sorted by name.
     pub charts: Vec<FirstParty>,
+    /// What is wrong in `charts/`. What is about mirrors alone may go on, for no mirror depends on a chart; nothing else may.
+    pub chart_problems: Problems,
     /// The text of `mirrors.lock`, where there is one: the `lock` module reads it.
     pub lockfile: Option<String>,
     /// All keyrings.
@@ -57,7 +59,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Reads the workspace; all problems of all its files come in one run.
+    /// Reads the workspace; all problems of all its files come in one run, be it as the error or beside the workspace.
     pub fn read(tree: &Tree) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let settings = match read_file(tree, SETTINGS_FILE, &mut problems, FILE_LIMIT) {
@@ -70,16 +72,18 @@ impl Workspace {
         };
         let mut of_charts = Problems::default();
         let mut rest = Rest::read(tree, &mut problems, &mut of_charts);
-        problems.extend(of_charts);
-        checks::check(settings.as_ref(), &rest.mirrors, rest.has_charts, rest.strays, &mut problems);
+        checks::check(settings.as_ref(), &rest.mirrors, &rest.folders, rest.strays, &mut problems);
         let wrong = || Problem { location: None, code: "defect", message: "no settings".into(), help: String::new() };
         let signing_files =
             settings.as_ref().map(|settings| signing_files(tree, settings, Absent::Told, &mut problems));
         let drafts = std::mem::take(&mut rest.drafts);
-        let charts = settings.as_ref().map(|settings| charts::place(drafts, &rest.mirrors, settings, &mut problems));
-        problems.into_result(())?;
+        let charts = settings.as_ref().map(|settings| charts::place(drafts, &rest.mirrors, settings, &mut of_charts));
+        if !problems.is_empty() {
+            problems.extend(of_charts);
+            return problems.into_result(()).and_then(|()| Err(wrong().into()));
+        }
         let settings = settings.ok_or_else(wrong)?;
-        Ok(rest.with(settings, charts.unwrap_or_default(), signing_files.unwrap_or_default()))
+        Ok(rest.with(settings, charts.unwrap_or_default(), of_charts, signing_files.unwrap_or_default()))
     }
 
     /// Reads the workspace that changes are compared with: `None` where there was none yet, and it may declare nothing.
@@ -91,7 +95,7 @@ impl Workspace {
         let mut problems = Problems::default();
         let settings = Settings::parse(&text, SETTINGS_FILE).map_err(|wrong| problems.extend(wrong)).ok();
         let mut rest = Rest::read(tree, &mut problems, &mut Problems::default());
-        checks::compare(settings.as_ref(), &rest.mirrors, &mut problems);
+        checks::compare(settings.as_ref(), &rest.mirrors, &[], &mut problems);
         let signing_files =
             settings.as_ref().map(|settings| signing_files(tree, settings, Absent::Empty, &mut problems));
         problems.into_result(())?;
@@ -99,7 +103,7 @@ impl Workspace {
             let drafts = std::mem::take(&mut rest.drafts);
             // They decide nothing about trust: a chart that could not be packaged is told apart from nothing.
             let charts = charts::place(drafts, &rest.mirrors, &settings, &mut Problems::default());
-            rest.with(settings, charts, signing_files.unwrap_or_default())
+            rest.with(settings, charts, Problems::default(), signing_files.unwrap_or_default())
         }))
     }
 
@@ -114,7 +118,8 @@ impl Workspace {
 struct Rest {
     mirrors: Vec<Mirror>,
     drafts: Vec<charts::Draft>,
-    has_charts: bool,
+    /// The names in `charts/`, of what is broken, too.
+    folders: Vec<String>,
     lockfile: Option<String>,
     keyrings: Keyrings,
     strays: bool,
@@ -142,14 +147,20 @@ impl Rest {
             problems.extend(wrong);
         }
         let (keyrings, mirrors) = keyrings::read(tree, drafts, problems);
-        let (drafts, has_charts) = charts::read(tree, of_charts);
+        let (drafts, folders) = charts::read(tree, problems, of_charts);
         let lockfile = read_file(tree, LOCK_FILE, problems, usize::try_from(READ_LIMIT).unwrap_or(usize::MAX));
-        Self { mirrors, drafts, has_charts, lockfile, keyrings, strays: strays || broken }
+        Self { mirrors, drafts, folders, lockfile, keyrings, strays: strays || broken }
     }
 
-    fn with(self, settings: Settings, charts: Vec<FirstParty>, signing_files: BTreeMap<String, Digest>) -> Workspace {
-        let Self { mirrors, drafts: _, has_charts: _, lockfile, keyrings, strays: _ } = self;
-        Workspace { settings, mirrors, charts, lockfile, keyrings, signing_files }
+    fn with(
+        self,
+        settings: Settings,
+        charts: Vec<FirstParty>,
+        chart_problems: Problems,
+        signing_files: BTreeMap<String, Digest>,
+    ) -> Workspace {
+        let Self { mirrors, drafts: _, folders: _, lockfile, keyrings, strays: _ } = self;
+        Workspace { settings, mirrors, charts, chart_problems, lockfile, keyrings, signing_files }
     }
 }
 

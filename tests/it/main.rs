@@ -18,6 +18,7 @@ mod documents;
 mod faults;
 mod findings;
 mod firstparty;
+mod firstparty_broken;
 mod firstparty_dependencies;
 mod inputs;
 mod interop;

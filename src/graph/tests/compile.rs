@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::diagnostic::Location;
+use crate::diagnostic::{Location, Problems};
 use crate::lock::Lockfile;
 use crate::settings::Settings;
 use crate::workspace::{DeclaredVersion, KeyringSource, Keyrings, Mirror, Trust, Workspace};
@@ -39,6 +39,7 @@ pub(super) fn workspace(settings: &str, mirrors: Vec<Mirror>) -> Workspace {
         settings: Settings::parse(settings, "chartsync.toml").unwrap(),
         mirrors,
         charts: Vec::new(),
+        chart_problems: Problems::default(),
         lockfile: None,
         keyrings: Keyrings::default(),
         signing_files: BTreeMap::new(),
