@@ -24,7 +24,7 @@ pub mod content;
 
 pub use archive::{Archive, ArchiveError};
 pub use metadata::{Dependency, Metadata, MetadataError};
-pub use version::{Version, VersionError};
+pub use version::{Range, RangeError, Version, VersionError};
 
 /// A chart as its archive has it.
 #[derive(Debug, Clone, PartialEq)]

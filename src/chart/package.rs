@@ -41,6 +41,22 @@ pub struct Source {
     lock: Option<Lock>,
 }
 
+/// How a chart's lock stands to the dependencies that the chart declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockState {
+    /// There is no lock.
+    Absent,
+    /// It was made for them.
+    InSync,
+    /// `helm dependency build` refuses it.
+    OutOfSync {
+        /// What its `digest` would have to be for the versions that it has.
+        digest: String,
+    },
+    /// It depends on the names that a machine has for repositories.
+    Unknown,
+}
+
 /// A packaged chart, ready for an image manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Package {
@@ -150,10 +166,16 @@ impl Source {
         &self.metadata
     }
 
-    /// The version that the chart's lock gives to the dependency of this name; `None` without a lock or an entry in it.
+    /// The version that the chart's lock gives to the dependency of this name, at its place in Chart.yaml's list.
     #[must_use]
-    pub fn locked(&self, dependency: &str) -> Option<&str> {
-        self.lock.as_ref()?.version(dependency)
+    pub fn locked(&self, index: usize, dependency: &str) -> Option<&str> {
+        self.lock.as_ref()?.version(index, dependency)
+    }
+
+    /// Whether the chart's lock was made for the dependencies that it declares.
+    #[must_use]
+    pub fn lock_state(&self) -> LockState {
+        self.lock.as_ref().map_or(LockState::Absent, |lock| lock.is_for(self.metadata.fields()))
     }
 
     /// The files that go into the archive, `charts/` as it stands: all that decides its bytes but the dependencies.

@@ -55,7 +55,7 @@ pub(super) const METADATA: Fields = &[
 ];
 
 /// One of the dependencies in there.
-const DEPENDENCY: Fields = &[
+pub(super) const DEPENDENCY: Fields = &[
     ("name", Clean),
     ("version", Clean),
     ("repository", Clean),

@@ -1,6 +1,7 @@
 //! A chart's version: any SemVer, with or without a leading `v`.
 //!
-//! Owns its grammar, its order and the tag it is published under. Knows no ranges: what is pinned is exact.
+//! Owns its grammar, its order and the tag it is published under. `range` has what Chart.yaml says of dependencies; what is
+//! pinned is exact.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,6 +9,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::oci::Tag;
+
+mod range;
+
+pub use range::{Range, RangeError};
 
 /// A chart version exactly as its author wrote it.
 #[derive(Clone, PartialEq, Eq, Hash)]

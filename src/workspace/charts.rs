@@ -3,7 +3,7 @@
 //! Owns which folder is which chart, where it is published, and which of its dependencies come from this very workspace. Knows
 //! not what the mirrored ones among those are pinned to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
@@ -16,6 +16,12 @@ use crate::chart::{Version, package};
 use crate::diagnostic::{Location, Problem, Problems};
 use crate::oci::{Digest, Repository};
 use crate::settings::Settings;
+
+mod dependencies;
+
+pub use dependencies::Dependency;
+
+use dependencies::Around;
 
 /// What of a chart's folder is taken in: more than any chart has, `.helmignore` applied or not.
 const LIMITS: Limits = Limits { file: FILE_LIMIT + 1, total: 512 << 20, entries: 100_000 };
@@ -35,15 +41,6 @@ pub struct FirstParty {
     pub files: BTreeMap<String, Digest>,
     /// Dependencies that this workspace publishes, by name.
     pub dependencies: BTreeMap<String, Dependency>,
-}
-
-/// A dependency that is taken from this workspace instead of `charts/` in the chart's folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dependency {
-    /// Where it is published.
-    pub destination: Repository,
-    /// Its version, as whoever declares it writes it.
-    pub version: Version,
 }
 
 impl FirstParty {
@@ -157,7 +154,8 @@ pub(super) fn place(
             }
         }
     }
-    let found: Vec<_> = placed.par_iter().map(|chart| check(chart, &placed, mirrors, settings)).collect();
+    let around = Around { charts: &placed, mirrors, settings };
+    let found: Vec<_> = placed.par_iter().map(|chart| check(chart, around)).collect();
     for (chart, (dependencies, wrong)) in placed.iter_mut().zip(found) {
         chart.dependencies = dependencies;
         problems.extend(wrong);
@@ -166,88 +164,15 @@ pub(super) fn place(
 }
 
 /// The chart's dependencies, and whatever keeps it from being packaged once they are there.
-fn check(
-    chart: &FirstParty,
-    charts: &[FirstParty],
-    mirrors: &[Mirror],
-    settings: &Settings,
-) -> (BTreeMap<String, Dependency>, Problems) {
-    let mut problems = Problems::default();
-    let mut dependencies = BTreeMap::new();
-    let mut ours = BTreeSet::new();
-    for declared in &chart.source.metadata().dependencies {
-        let Some(destination) = published_here(&declared.repository, &declared.name, settings) else { continue };
-        ours.insert(declared.name.clone());
-        let found = locked(chart, declared).and_then(|version| find(destination, version, charts, mirrors));
-        match found {
-            Ok(found) if *dependencies.entry(declared.name.clone()).or_insert_with(|| found.clone()) == found => {}
-            Ok(_) => {
-                problems.push(dependency(chart, &declared.name, "stands there twice, from two places", "keep one"));
-            }
-            Err((message, help)) => problems.push(dependency(chart, &declared.name, &message, help)),
-        }
-    }
+fn check(chart: &FirstParty, around: Around<'_>) -> (BTreeMap<String, Dependency>, Problems) {
+    let (found, mut problems) = dependencies::find(chart, around);
     // What the dependencies from this workspace hold matters to the registry's bytes only: here stand-ins do.
-    let stand_ins = ours.into_iter().filter_map(|name| Some((name.clone(), stand_in(&name)?))).collect();
+    let stand_ins = found.keys().filter_map(|name| Some((name.clone(), stand_in(name)?))).collect();
     if let Err(error) = chart.source.package(&stand_ins) {
         problems.push(unpackageable(&format!("{CHARTS}/{}", chart.name), &error));
     }
+    let dependencies = found.into_iter().filter_map(|(name, found)| Some((name, found?))).collect();
     (dependencies, problems)
-}
-
-fn dependency(chart: &FirstParty, name: &str, message: &str, help: impl Into<String>) -> Problem {
-    problem(chart.file(), "dependency", format!("the dependency `{name}` {message}"), help)
-}
-
-/// Where this workspace would publish a dependency from this repository; none if it comes from elsewhere.
-fn published_here(repository: &str, name: &str, settings: &Settings) -> Option<Repository> {
-    let parent = repository.strip_prefix("oci://")?.trim_end_matches('/');
-    let destination: Repository = format!("{parent}/{name}").parse().ok()?;
-    destination.is_below(&settings.publish).then_some(destination)
-}
-
-/// What is wrong with a dependency, as the rest of the sentence, and what to do.
-type Wrong = (String, String);
-
-/// The one version of a dependency that is meant.
-fn locked<'a>(chart: &'a FirstParty, declared: &'a crate::chart::Dependency) -> Result<&'a str, Wrong> {
-    let help = "run `helm dependency update` in its folder and commit Chart.lock".to_owned();
-    match chart.source.locked(&declared.name) {
-        Some(version) => Ok(version),
-        None if declared.version.parse::<Version>().is_ok() => Ok(&declared.version),
-        None => Err((format!("has the version `{}`, and no Chart.lock says which that is", declared.version), help)),
-    }
-}
-
-/// The chart of this workspace that a dependency means.
-fn find(
-    destination: Repository,
-    version: &str,
-    charts: &[FirstParty],
-    mirrors: &[Mirror],
-) -> Result<Dependency, Wrong> {
-    if let Some(chart) = charts.iter().find(|chart| chart.destination == destination) {
-        if !chart.version.names_same(version) {
-            return Err((
-                format!("is locked to version {version}, but {CHARTS}/{} has {}", chart.name, chart.version),
-                "write that version into Chart.yaml and Chart.lock (`helm dependency update`), since it is taken from its folder".to_owned(),
-            ));
-        }
-        return Ok(Dependency { destination, version: chart.version.clone() });
-    }
-    let Some(mirror) = mirrors.iter().find(|mirror| mirror.destination == destination) else {
-        let message = format!("would come from {destination}, which nothing in this workspace publishes");
-        return Err((message, "mirror it, add its folder, or depend on where it comes from".to_owned()));
-    };
-    let declared = mirror.versions.iter().map(|declared| &declared.version);
-    let found = declared.clone().find(|declared| declared.as_str() == version);
-    match found.or_else(|| declared.clone().find(|declared| declared.names_same(version))) {
-        Some(version) => Ok(Dependency { version: version.clone(), destination }),
-        None => Err((
-            format!("is locked to version {version}, which {} does not declare", mirror.file),
-            "add the version to the manifest, or lock one that it has".to_owned(),
-        )),
-    }
 }
 
 /// The smallest chart of this name.

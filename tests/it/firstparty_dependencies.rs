@@ -106,7 +106,9 @@ fn what_cannot_be_packaged_is_told_with_everything_else() {
     depend(&workspace, "a", "1.0.0", &[("b", "1.0.0")], parent);
     check(
         "not here",
-        &["charts/a/Chart.yaml: error: the dependency `b` would come from registry.example/charts/b, which nothing"],
+        &[
+            "charts/a/Chart.yaml:7:15: error: the dependency `b` would come from registry.example/charts/b, which nothing",
+        ],
     );
     depend(&workspace, "a", "1.0.0", &[("b", "1.0.0")], "elsewhere.example/charts");
     check("not vendored", &["depends on `b`, which `charts/` lacks"]);

@@ -12,10 +12,11 @@ use serde_json::{Map, Value};
 use super::super::archive::Archive;
 use super::super::load::{self, DEPTH_LIMIT, Files};
 use super::super::metadata::{objects, text};
-use super::super::schema;
+use super::super::schema::{self, DEPENDENCY};
 use super::super::yaml::Node;
 use super::super::{ChartError, Metadata, quoted};
-use super::PackageError;
+use super::{LockState, PackageError, fields_json};
+use crate::oci::Digest;
 
 /// One chart, its subcharts below it.
 pub(in crate::chart) struct Arranged {
@@ -51,11 +52,34 @@ impl Lock {
         &self.0
     }
 
-    pub(super) fn version(&self, dependency: &str) -> Option<&str> {
-        objects(&self.0, "dependencies")
-            .find(|entry| text(entry, "name") == dependency)
-            .map(|entry| text(entry, "version"))
+    /// The version of the dependency that stands at this place of the list, if it has this name.
+    pub(super) fn version(&self, index: usize, dependency: &str) -> Option<&str> {
+        let entry = objects(&self.0, "dependencies").nth(index)?;
+        (text(entry, "name") == dependency).then(|| text(entry, "version"))
     }
+
+    /// Whether the lock was made for these dependencies, as `helm dependency build` finds out: a digest over both lists as Go
+    /// writes them; old charts may have helm 2's, over the first one alone.
+    pub(super) fn is_for(&self, metadata: &Map<String, Value>) -> LockState {
+        let ours = objects(metadata, "dependencies");
+        // Which repository these mean depends on the machine.
+        if ours.map(|entry| text(entry, "repository")).any(|at| at.starts_with('@') || at.starts_with("alias:")) {
+            return LockState::Unknown;
+        }
+        let (declared, locked) = (list(metadata), list(&self.0));
+        let digest = |text: String| Digest::of(text.as_bytes()).to_string();
+        let now = digest(format!("[{declared},{locked}]"));
+        let told = text(&self.0, "digest");
+        let old = text(metadata, "apiVersion") == "v1" && digest(format!(r#"{{"dependencies":{declared}}}"#)) == told;
+        if now == told || old { LockState::InSync } else { LockState::OutOfSync { digest: now } }
+    }
+}
+
+/// The dependencies as Go writes them.
+fn list(fields: &Map<String, Value>) -> String {
+    let Some(Value::Array(list)) = fields.get("dependencies") else { return "null".to_owned() };
+    let entry = |entry: &Value| entry.as_object().map_or("null".to_owned(), |entry| fields_json(DEPENDENCY, entry));
+    format!("[{}]", list.iter().map(entry).collect::<Vec<_>>().join(","))
 }
 
 /// What Helm must know of a chart before it looks at anything else.

@@ -8,7 +8,7 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::charts::Desk;
-use super::images::Image;
+use super::images::{Image, digest};
 use super::process::run;
 use super::registry::{Kind, Registry};
 use super::tools::HELMS;
@@ -25,14 +25,19 @@ pub(crate) fn chart(workspace: &Workspace, name: &str, version: &str, more: &str
     workspace.write(&format!("charts/{name}/templates/config.yaml"), TEMPLATE);
 }
 
-/// Chart.yaml's dependencies and the Chart.lock over them: names, versions and where they are published.
+/// Chart.yaml's dependencies and the Chart.lock over them, as helm writes it: names, versions and where they are published.
 pub(crate) fn depend(workspace: &Workspace, name: &str, version: &str, on: &[(&str, &str)], parent: &str) {
     let entry = |(name, version): &(&str, &str)| {
         format!("- name: {name}\n  repository: oci://{parent}\n  version: {version}\n")
     };
     let entries: String = on.iter().map(entry).collect();
     chart(workspace, name, version, &format!("dependencies:\n{entries}"));
-    let lock = format!("dependencies:\n{entries}digest: sha256:0\ngenerated: \"2024-01-01T00:00:00Z\"\n");
+    let entry = |(name, version): &(&str, &str)| {
+        format!("{{\"name\":\"{name}\",\"version\":\"{version}\",\"repository\":\"oci://{parent}\"}}")
+    };
+    let list = on.iter().map(entry).collect::<Vec<_>>().join(",");
+    let digest = digest(format!("[[{list}],[{list}]]").as_bytes());
+    let lock = format!("dependencies:\n{entries}digest: {digest}\ngenerated: \"2024-01-01T00:00:00Z\"\n");
     workspace.write(&format!("charts/{name}/Chart.lock"), lock);
 }
 
