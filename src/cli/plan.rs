@@ -144,21 +144,23 @@ impl Base {
         }
     }
 
+    /// What the change does to trust. Where there is nothing to compare with, all of it is told.
     fn findings(&self, workspace: &Workspace, lockfile: &Lockfile) -> Vec<Finding> {
-        let everything_is_new = |reason: String| {
-            let message = format!("{} {reason}, so everything counts as new", self.revision);
-            vec![Finding::of_run(Code::Trust, message, "review every mirror and setting as if it were new")]
-        };
-        match &self.read {
-            Ok(Some((base, pins))) => {
-                let here = trust::Trusted { workspace, lockfile };
-                trust::changes(trust::Trusted { workspace: base, lockfile: pins }, here)
+        let here = trust::Trusted { workspace, lockfile };
+        let reason = match &self.read {
+            Ok(Some((workspace, lockfile))) => {
+                return trust::changes(Some(trust::Trusted { workspace, lockfile }), here);
             }
-            Ok(None) => everything_is_new("has no workspace".to_owned()),
+            Ok(None) => "has no workspace".to_owned(),
             Err(problems) => {
                 let first = problems.iter().next().map(ToString::to_string).unwrap_or_default();
-                everything_is_new(format!("cannot be read ({first})"))
+                format!("cannot be read ({first})")
             }
-        }
+        };
+        let message = format!("{} {reason}, so everything counts as new", self.revision);
+        let next = "review every mirror and setting as if it were new: they follow";
+        let mut findings = vec![Finding::of_run(Code::Trust, message, next)];
+        findings.extend(trust::changes(None, here));
+        findings
     }
 }

@@ -11,8 +11,11 @@ use crate::lock::{Difference, Lockfile, Pin};
 use crate::oci::{Digest, Repository};
 use crate::plan::signers::signer_name;
 use crate::provenance::{KeyChanges, Keyring};
-use crate::settings::{Access, PastSigner, RegistrySettings, RootPath, Settings, Signing};
-use crate::workspace::{KeyringSource, Mirror, Workspace};
+use crate::settings::{
+    Accept, Access, KeySigning, KeylessSigning, PastSigner, RegistrySettings, RootPath, SETTINGS_FILE, Settings,
+    Signing, SigningService,
+};
+use crate::workspace::{KeyringSource, LOCK_FILE, Mirror, Trust, Workspace};
 
 /// One side of the comparison.
 #[derive(Debug, Clone, Copy)]
@@ -23,65 +26,123 @@ pub struct Trusted<'a> {
     pub lockfile: &'a Lockfile,
 }
 
-/// Every change of trust from `base` to `here`, settings first, then by mirror and pin.
+/// Every change of trust from `base` to `here`, settings first, then by mirror and pin. Without a base all that is trusted is new.
 #[must_use]
-pub fn changes(base: Trusted<'_>, here: Trusted<'_>) -> Vec<Finding> {
+pub fn changes(base: Option<Trusted<'_>>, here: Trusted<'_>) -> Vec<Finding> {
     let mut told = Told(Vec::new());
+    let Some(base) = base else {
+        everything(here.workspace, &mut told);
+        return told.0;
+    };
     settings(&base.workspace.settings, &here.workspace.settings, &mut told);
     signing(base.workspace, here.workspace, &mut told);
     mirrors(&base.workspace.mirrors, &here.workspace.mirrors, &mut told);
-    pins(base.lockfile, here.lockfile, &mut told);
+    pins(base, here, &mut told);
     keyrings(base, here, &mut told);
     told.0
 }
 
+/// What a reviewer does about a change of trust.
+const NEXT: &str = "merge it only if this is what the change is for";
+
 struct Told(Vec<Finding>);
 
 impl Told {
-    fn say(&mut self, message: String) {
-        self.0.push(Finding::of_run(Code::Trust, message, ""));
+    fn say(&mut self, at: &Location, message: String) {
+        self.0.push(Finding::of_run(Code::Trust, message, NEXT).at(Some(at.clone())));
     }
 
-    fn differs<T: PartialEq + Display>(&mut self, what: &str, base: &T, here: &T) {
+    fn differs<T: PartialEq + Display>(&mut self, at: &Location, what: &str, base: &T, here: &T) {
         if base != here {
-            self.say(format!("{what} changes from `{base}` to `{here}`"));
+            self.say(at, format!("{what} changes from `{base}` to `{here}`"));
         }
+    }
+
+    /// About a pin, or what was one.
+    fn pin(&mut self, pin: &Pin, message: impl Into<String>) -> &mut Finding {
+        let at = pin.location().unwrap_or_else(|| Location::file(LOCK_FILE));
+        self.0.push(Finding::of(Code::Trust, &pin.reference(), message, NEXT).at(Some(at)));
+        let last = self.0.len() - 1;
+        &mut self.0[last]
     }
 }
 
-fn settings(base: &Settings, here: &Settings, told: &mut Told) {
-    told.differs("`[publish] repository`", &base.publish, &here.publish);
-    if here.max_changes > base.max_changes {
-        told.differs("`[apply] max-changes`", &base.max_changes, &here.max_changes);
+/// All that a workspace trusts, told as new.
+fn everything(here: &Workspace, told: &mut Told) {
+    // Taken apart, so that a new field cannot be forgotten here.
+    let Settings { publish, publish_location, signing, signing_location, max_changes, registries, accept } =
+        &here.settings;
+    told.say(publish_location, format!("`[publish] repository` is `{publish}`"));
+    let fields = signing_fields(here).into_iter().map(|(field, value)| format!(", {field} `{value}`"));
+    told.say(signing_location, format!("`[signing] method` is `{}`{}", signing.method(), fields.collect::<String>()));
+    if *max_changes != Settings::MAX_CHANGES {
+        told.say(&settings_file(), format!("`[apply] max-changes` is `{max_changes}`"));
     }
-    let hosts: BTreeSet<_> = base.registries.keys().chain(here.registries.keys()).collect();
+    for (host, settings) in registries {
+        registry(host, &RegistrySettings::default(), settings, told);
+    }
+    for accept in accept {
+        exception(accept, "a new exception", told);
+    }
+    for mirror in &here.mirrors {
+        new_mirror(mirror, told);
+    }
+}
+
+fn settings_file() -> Location {
+    Location::file(SETTINGS_FILE)
+}
+
+fn settings(base: &Settings, here: &Settings, told: &mut Told) {
+    // Taken apart, so that a new field cannot be forgotten here. `signing` looks at its own fields.
+    let Settings { publish, publish_location, signing: _, signing_location: _, max_changes, registries, accept } = here;
+    told.differs(publish_location, "`[publish] repository`", &base.publish, publish);
+    if *max_changes > base.max_changes {
+        told.differs(&settings_file(), "`[apply] max-changes`", &base.max_changes, max_changes);
+    }
+    let hosts: BTreeSet<_> = base.registries.keys().chain(registries.keys()).collect();
     let plain = RegistrySettings::default();
     for host in hosts {
-        registry(host, base.registries.get(host).unwrap_or(&plain), here.registries.get(host).unwrap_or(&plain), told);
+        registry(host, base.registries.get(host).unwrap_or(&plain), registries.get(host).unwrap_or(&plain), told);
     }
-    let known = |accept: &&crate::settings::Accept| {
-        base.accept.iter().any(|old| {
-            (old.finding, &old.reference, &old.digest) == (accept.finding, &accept.reference, &accept.digest)
-        })
+    exceptions(&base.accept, accept, told);
+}
+
+fn exceptions(base: &[Accept], here: &[Accept], told: &mut Told) {
+    let same = |one: &Accept, other: &Accept| {
+        // Taken apart, so that a new field cannot be forgotten here.
+        let Accept { finding, reference, digest, reason: _, location: _ } = other;
+        (one.finding, &one.reference, one.digest) == (*finding, reference, *digest)
     };
-    for accept in here.accept.iter().filter(|accept| !known(accept)) {
-        let finding = Finding::of(
-            Code::Trust,
-            &accept.reference,
-            format!("a new exception accepts `{}` for {}: {}", accept.finding, accept.digest, accept.reason),
-            "",
-        );
-        told.0.push(finding.at(Some(accept.location.clone())));
+    for accept in here {
+        match base.iter().find(|old| same(old, accept)) {
+            None => exception(accept, "a new exception", told),
+            Some(old) if old.reason != accept.reason => {
+                let was = format!("an exception that was for another reason (`{}`)", old.reason);
+                exception(accept, &was, told);
+            }
+            Some(_) => {}
+        }
     }
+    for old in base.iter().filter(|old| !here.iter().any(|accept| same(old, accept))) {
+        let message = format!("the exception that accepted `{}` for {} is removed", old.finding, old.digest);
+        told.0.push(Finding::of(Code::Trust, &old.reference, message, NEXT).at(Some(settings_file())));
+    }
+}
+
+fn exception(accept: &Accept, what: &str, told: &mut Told) {
+    let message = format!("{what} accepts `{}` for {}: {}", accept.finding, accept.digest, accept.reason);
+    told.0.push(Finding::of(Code::Trust, &accept.reference, message, NEXT).at(Some(accept.location.clone())));
 }
 
 fn signing(base: &Workspace, here: &Workspace, told: &mut Told) {
     let (old, new) = (&base.settings.signing, &here.settings.signing);
-    told.differs("`[signing] method`", &old.method(), &new.method());
+    let at = &here.settings.signing_location;
+    told.differs(at, "`[signing] method`", &old.method(), &new.method());
     if old.method() == new.method() {
         let new = signing_fields(here);
         for (field, old) in signing_fields(base) {
-            told.differs(&format!("`[signing] {field}`"), &old, &new[field]);
+            told.differs(at, &format!("`[signing] {field}`"), &old, &new[field]);
         }
     }
 }
@@ -96,58 +157,75 @@ fn signing_fields(workspace: &Workspace) -> BTreeMap<&'static str, String> {
         PastSigner::Identity(identity) => identity.clone(),
         PastSigner::PublicKey(path) => file(path),
     };
+    // Taken apart, so that a new field cannot be forgotten here.
     let (mut fields, service, elsewhere) = match &workspace.settings.signing {
         Signing::None => return BTreeMap::new(),
-        Signing::Key(key) => {
-            let accept = key.accept.iter().map(file).collect::<Vec<_>>().join(", ");
-            (BTreeMap::from([("public-key", file(&key.public_key)), ("accept", accept)]), &key.service, "none: no log")
+        Signing::Key(KeySigning { key, public_key, accept, service }) => {
+            let accept = accept.iter().map(file).collect::<Vec<_>>().join(", ");
+            let fields = [("key", key.display().to_string()), ("public-key", file(public_key)), ("accept", accept)];
+            (BTreeMap::from(fields), service, "none: no log")
         }
-        Signing::Keyless(keyless) => {
-            let accept = keyless.accept.iter().map(past).collect::<Vec<_>>().join(", ");
-            let fields = BTreeMap::from([
-                ("issuer", keyless.issuer.clone()),
-                ("mirrors", keyless.mirrors.clone()),
-                ("charts", keyless.charts.clone()),
+        Signing::Keyless(KeylessSigning { issuer, mirrors, charts, accept, service }) => {
+            let accept = accept.iter().map(past).collect::<Vec<_>>().join(", ");
+            let fields = [
+                ("issuer", issuer.clone()),
+                ("mirrors", mirrors.clone()),
+                ("charts", charts.clone()),
                 ("accept", accept),
-            ]);
-            (fields, &keyless.service, "the public instance's")
+            ];
+            (BTreeMap::from(fields), service, "the public instance's")
         }
     };
     let of_instance = |path: &Option<RootPath>| path.as_ref().map_or_else(|| elsewhere.to_owned(), file);
-    fields.insert("trusted-root", of_instance(&service.trusted_root));
-    fields.insert("signing-config", of_instance(&service.signing_config));
+    // How many signatures are made at once is no matter of trust.
+    let SigningService { trusted_root, signing_config, concurrency: _ } = service;
+    fields.insert("trusted-root", of_instance(trusted_root));
+    fields.insert("signing-config", of_instance(signing_config));
     fields
 }
 
 fn registry(host: &str, base: &RegistrySettings, here: &RegistrySettings, told: &mut Told) {
-    let access = |access: &Access| match access {
+    let text = |access: &Access| match access {
         Access::Https => "https".to_owned(),
         Access::PlainHttp => "plain http".to_owned(),
         Access::Layout(path) => format!("the layouts in {path}"),
     };
-    told.differs(&format!("the registry `{host}`"), &access(&base.access), &access(&here.access));
-    let realm =
-        |settings: &RegistrySettings| settings.token_realm.as_ref().map_or("none".to_owned(), ToString::to_string);
-    told.differs(&format!("who gets the credential of `{host}`"), &realm(base), &realm(here));
+    // How many requests it gets at once is no matter of trust.
+    let RegistrySettings { access, concurrency: _, token_realm } = here;
+    told.differs(&settings_file(), &format!("the registry `{host}`"), &text(&base.access), &text(access));
+    let realm = |realm: &Option<url::Url>| realm.as_ref().map_or("none".to_owned(), ToString::to_string);
+    let what = format!("who gets the credential of `{host}`");
+    told.differs(&settings_file(), &what, &realm(&base.token_realm), &realm(token_realm));
 }
 
 fn mirrors(base: &[Mirror], here: &[Mirror], told: &mut Told) {
     let old: BTreeMap<&Repository, &Mirror> = base.iter().map(|mirror| (&mirror.destination, mirror)).collect();
+    let new: BTreeSet<&Repository> = here.iter().map(|mirror| &mirror.destination).collect();
     for mirror in here {
-        if let Some(before) = old.get(&mirror.destination) {
-            one_mirror(before, mirror, told);
-            continue;
+        match old.get(&mirror.destination) {
+            Some(before) => one_mirror(before, mirror, told),
+            None => new_mirror(mirror, told),
         }
-        let message = format!(
-            "{} is new: it trusts {} with {}, provenance {}, `fingerprints`: {}",
-            mirror.destination,
-            mirror.source,
-            keyring(mirror),
-            required(mirror),
-            fingerprints(mirror)
-        );
-        told.0.push(Finding::of_run(Code::Trust, message, "").at(Some(Location::file(&mirror.file))));
     }
+    for gone in base.iter().filter(|mirror| !new.contains(&mirror.destination)) {
+        let message = format!(
+            "{} is mirrored no longer: what is published stays, no longer audited, and the name is free for anything",
+            gone.destination
+        );
+        told.say(&Location::file(LOCK_FILE), message);
+    }
+}
+
+fn new_mirror(mirror: &Mirror, told: &mut Told) {
+    let message = format!(
+        "{} is new: it trusts {} with {}, provenance {}, `fingerprints`: {}",
+        mirror.destination,
+        mirror.source,
+        keyring(mirror),
+        required(mirror),
+        fingerprints(mirror)
+    );
+    told.say(&mirror.trust.location, message);
 }
 
 fn required(mirror: &Mirror) -> &'static str {
@@ -162,15 +240,22 @@ fn fingerprints(mirror: &Mirror) -> String {
 }
 
 fn one_mirror(base: &Mirror, here: &Mirror, told: &mut Told) {
-    let name = &here.destination;
-    let first = told.0.len();
-    told.differs(&format!("the source of {name}"), &base.source, &here.source);
-    told.differs(&format!("the keyring of {name}"), &keyring(base), &keyring(here));
-    told.differs(&format!("the provenance of {name}"), &required(base), &required(here));
-    told.differs(&format!("`fingerprints` of {name}, who may sign it,"), &fingerprints(base), &fingerprints(here));
-    for finding in &mut told.0[first..] {
-        finding.location = Some(Location::file(&here.file));
-    }
+    // Taken apart, so that a new field cannot be forgotten here. The versions have their pins.
+    let Mirror {
+        name: _,
+        file: _,
+        source,
+        source_location,
+        destination: name,
+        destination_location: _,
+        versions: _,
+        trust: Trust { keyring: _, required: _, fingerprints: _, location },
+    } = here;
+    told.differs(source_location, &format!("the source of {name}"), &base.source, source);
+    told.differs(location, &format!("the keyring of {name}"), &keyring(base), &keyring(here));
+    told.differs(location, &format!("the provenance of {name}"), &required(base), &required(here));
+    let what = format!("`fingerprints` of {name}, who may sign it,");
+    told.differs(location, &what, &fingerprints(base), &fingerprints(here));
 }
 
 fn keyring(mirror: &Mirror) -> String {
@@ -181,33 +266,36 @@ fn keyring(mirror: &Mirror) -> String {
     }
 }
 
-fn pins(base: &Lockfile, here: &Lockfile, told: &mut Told) {
-    for pin in here.pins() {
-        match base.get(&pin.destination, &pin.version) {
+fn pins(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
+    for pin in here.lockfile.pins() {
+        match base.lockfile.get(&pin.destination, &pin.version) {
             Some(old) => one_pin(old, pin, told),
-            None => new_pin(base, pin, told),
+            None => new_pin(base.lockfile, pin, told),
         }
     }
-    for pin in base.pins().iter().filter(|pin| here.get(&pin.destination, &pin.version).is_none()) {
+    // A mirror that is gone was told as a whole.
+    let mirrored: BTreeSet<&Repository> = here.workspace.mirrors.iter().map(|mirror| &mirror.destination).collect();
+    let is_gone = |pin: &&Pin| here.lockfile.get(&pin.destination, &pin.version).is_none();
+    for pin in base.lockfile.pins().iter().filter(is_gone).filter(|pin| mirrored.contains(&pin.destination)) {
         let message = format!("{} is pinned no longer: what is published stays, no longer audited", pin.digest);
-        told.0.push(Finding::of(Code::Trust, &pin.reference(), message, ""));
+        // Its line is one of the base.
+        told.pin(pin, message).location = Some(Location::file(LOCK_FILE));
     }
 }
 
 fn one_pin(old: &Pin, pin: &Pin, told: &mut Told) {
-    let reference = pin.reference();
     if old.digest != pin.digest {
-        let finding = Finding::of(Code::Trust, &reference, "the same version gets new bytes", "");
-        told.0.push(finding.comparing((Holder::Base, old.digest), (Holder::Pinned, pin.digest)));
+        told.pin(pin, "the same version gets new bytes").digests =
+            vec![(Holder::Base, old.digest), (Holder::Pinned, pin.digest)];
     }
     if old.signer != pin.signer {
-        let message = format!("its signer changes from {} to {}", signer_name(&old.signer), signer_name(&pin.signer));
-        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+        let names = (signer_name(&old.signer), signer_name(&pin.signer));
+        told.pin(pin, format!("its signer changes from {} to {}", names.0, names.1));
     }
     if old.keyring != pin.keyring {
         let digest = |pin: &Pin| pin.keyring.map_or("none".to_owned(), |digest| digest.to_string());
         let message = format!("it is verified with another keyring: {} before, {} now", digest(old), digest(pin));
-        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+        told.pin(pin, message);
     }
     // Other bytes differ in all of these.
     let about_same_bytes = |difference: &Difference| {
@@ -215,16 +303,14 @@ fn one_pin(old: &Pin, pin: &Pin, told: &mut Told) {
     };
     for difference in old.differences(pin).into_iter().filter(about_same_bytes) {
         let Difference { field, here, there } = difference;
-        let message = format!("its pin says otherwise about the same bytes: {field} was {here}, it is {there} now");
-        told.0.push(Finding::of(Code::Trust, &reference, message, ""));
+        told.pin(pin, format!("its pin says otherwise about the same bytes: {field} was {here}, it is {there} now"));
     }
 }
 
 fn new_pin(base: &Lockfile, pin: &Pin, told: &mut Told) {
     let before = base.of(&pin.destination);
     if !before.is_empty() && before.iter().all(|old| old.signer != pin.signer) {
-        let message = format!("it is signed by {}, which signed no version before", signer_name(&pin.signer));
-        told.0.push(Finding::of(Code::Trust, &pin.reference(), message, ""));
+        told.pin(pin, format!("it is signed by {}, which signed no version before", signer_name(&pin.signer)));
     }
 }
 
@@ -246,24 +332,28 @@ fn keyrings(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
     for mirror in &here.workspace.mirrors {
         let before = old.get(&mirror.destination).map(|mirror| keyrings_of(base, mirror)).unwrap_or_default();
         for digest in keyrings_of(here, mirror).difference(&before) {
-            one_keyring(&mirror.destination, base, &before, here, digest, told);
+            one_keyring(mirror, base, &before, here, digest, told);
         }
     }
 }
 
 fn one_keyring(
-    name: &Repository,
+    mirror: &Mirror,
     base: Trusted<'_>,
     before: &BTreeSet<Digest>,
     here: Trusted<'_>,
     digest: &Digest,
     told: &mut Told,
 ) {
-    told.say(format!("{name} is verified with the keyring {digest}, which it was not before"));
+    let (name, at) = (&mirror.destination, &mirror.trust.location);
+    told.say(at, format!("{name} is verified with the keyring {digest}, which it was not before"));
     let Some(now) = here.workspace.keyrings.parsed(digest) else { return };
     let before: Vec<&Keyring> =
         before.iter().filter_map(|digest| base.workspace.keyrings.parsed(digest)).map(AsRef::as_ref).collect();
     for change in KeyChanges::between(&before, now).told() {
-        told.say(format!("the keyring of {name}: {change}"));
+        told.say(at, format!("the keyring of {name}: {change}"));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -285,6 +285,9 @@ impl fmt::Display for Acceptable {
 }
 
 impl Settings {
+    /// `max-changes` where the settings name none.
+    pub const MAX_CHANGES: usize = 200;
+
     /// Reads the text of `file`; every problem of it comes in one run.
     pub fn parse(text: &str, file: &str) -> Result<Self, Problems> {
         let mut reader = Reader::new(file, text, 1);

@@ -16,7 +16,6 @@ use crate::document::{Reader, Table, nearest, parsed, quote, unknown_help};
 use crate::oci::{Reference, Repository, Target};
 
 /// How many changes `apply` makes without being asked for more.
-const MAX_CHANGES: usize = 200;
 /// How many signatures are made at once.
 const SIGNING_CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
@@ -44,7 +43,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Option<
         publish_location: reader.location(&publish_table?.get("repository")?.span()),
         signing: signing?,
         signing_location: reader.location(signing_table?.at()),
-        max_changes: max_changes.and_then(|number| usize::try_from(number).ok()).unwrap_or(MAX_CHANGES),
+        max_changes: max_changes.and_then(|number| usize::try_from(number).ok()).unwrap_or(Settings::MAX_CHANGES),
         registries,
         accept,
     })

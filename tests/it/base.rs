@@ -1,9 +1,7 @@
 //! Every field that decides whom is trusted shows in `plan --base` when it changes: one check a field.
 
-use std::path::Path;
-
 use crate::support::pgp::Key;
-use crate::support::process::{Ran, hermetic, run};
+use crate::support::process::Ran;
 use crate::support::tools::Tool;
 use crate::support::workspace::Workspace;
 
@@ -194,11 +192,7 @@ fn what_becomes_of_pins() {
     needs!(Tool::Git);
     let sides = crate::sides::Sides::pinned(&["1.0.0", "1.1.0"]);
     sides.workspace.run("apply").ok();
-    for words in ["init --quiet", "add .", "commit --quiet --message base"] {
-        let mut command = hermetic(Tool::Git.path(), Path::new("/nonexistent"));
-        command.current_dir(sides.workspace.path("")).args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
-        run(command.args(words.split_whitespace())).ok();
-    }
+    sides.workspace.commit();
     sides.keep();
     let archive = crate::sides::field(&crate::sides::blocks(&sides.lockfile())[1], "archive");
     sides.workspace.write("mirrors.lock", sides.lockfile().replace(&archive, DIGEST));
@@ -208,4 +202,41 @@ fn what_becomes_of_pins() {
     sides.mirror("web", &["1.1.0"]);
     sides.workspace.run("lock").ok();
     sides.workspace.run("plan --base HEAD").says("t trust").says("web:1.0.0");
+}
+
+/// With nothing to compare with, each setting, mirror and exception is told by itself, whatever the reason.
+#[test]
+fn a_base_that_cannot_be_compared_with() {
+    needs!(Tool::Git);
+    let exception = format!(
+        "[[accept]]\nfinding = \"moved\"\nreference = \"charts.example/platform/team/web:1.0.0\"\ndigest = \"{DIGEST}\"\n\
+         reason = \"because\"\n"
+    );
+    let settings = format!("{PLAIN}{exception}").replace("concurrency = 2", "plain-http = true");
+    for (file, text, reason) in [
+        ("chartsync.toml", "not = [toml", "cannot be read (chartsync.toml:1:"),
+        ("chartsync.toml", "", "cannot be read ("),
+        ("mirrors/web.yaml", "source: 7\n", "cannot be read (mirrors/web.yaml"),
+        ("mirrors.lock", "<<<<<<< ours\n", "cannot be read (mirrors.lock:1"),
+    ] {
+        let repository = Repository::new(PLAIN);
+        repository.workspace.write(file, text);
+        repository.workspace.git("add .");
+        repository.workspace.git("commit --quiet --message broken");
+        repository.workspace.write("mirrors.lock", "version = 1\n");
+        repository.workspace.write("mirrors/web.yaml", &repository.manifest);
+        repository.workspace.write("chartsync.toml", &settings);
+        let ran = repository.workspace.run("plan --offline --base HEAD").exits(3);
+        for words in [
+            reason,
+            "so everything counts as new",
+            "`[publish] repository` is `charts.example/platform`",
+            "`[signing] method` is `none`",
+            "`upstream.example` changes from `https` to `plain http`",
+            "a new exception accepts `moved`",
+            "charts.example/platform/team/web is new: it trusts upstream.example/charts/web with keyrings/one.gpg",
+        ] {
+            assert!(ran.said().contains(words), "{file} {text:?}: no {words:?} in {ran}");
+        }
+    }
 }
