@@ -178,6 +178,7 @@ fn empty(scope: Scope) -> Plan {
         network: Network::Online,
         base: None,
         inputs: BTreeMap::new(),
+        lock_patch: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod apply;
 mod graph;
 mod lock;
 mod output;
+mod patch;
 mod plan;
 mod render;
 mod session;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::apply::too_many_changes;
 use crate::artifact::Clearing;
 use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
-use crate::cli::{Common, PlanFormat, interrupted, output, status};
+use crate::cli::{Common, PlanFormat, interrupted, output, patch, status};
 use crate::diagnostic::Problems;
 use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
@@ -32,6 +32,9 @@ pub(super) struct Options {
     /// Also write the plan as JSON to this file.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Where the lockfile is not what `lock` would write, resolve that and write it to this file, as a patch for `git apply`.
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    lock_patch: Option<PathBuf>,
     /// Exit with 2 when there is something to do.
     #[arg(long)]
     detailed_exitcode: bool,
@@ -57,8 +60,15 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let inputs = session::inputs(&root, &workspace)?;
     let clearing = Session::clearing(workspace, &root)?;
     let signatures = Session::signatures(&clearing, &root);
+    let planning = async {
+        let mut plan = made(&clearing, &signatures, &graph, &units, scope, &ask).await;
+        if let Some(file) = &options.lock_patch {
+            patch::add(file, &root, &clearing, &graph, &lockfile, &mut plan).await?;
+        }
+        Ok(plan)
+    };
     let mut plan = tokio::select! {
-        plan = made(&clearing, &signatures, &graph, &units, scope, &ask) => plan,
+        plan = planning => plan?,
         () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
     };
     if ask.network == Network::Online {

@@ -23,13 +23,17 @@ pub(super) struct Options {
 enum Rendering {
     /// For a pull request's comment or a job's summary.
     Markdown,
+    /// For the log of a GitHub job: what withholds something, as annotations of manifest and lockfile.
+    Annotations,
 }
 
 pub(super) fn run(options: &Options) -> Result<u8, Stop> {
     let unreadable = |error: String| Stop::Message(format!("cannot read the plan {}: {error}", options.plan.display()));
     let text = std::fs::read_to_string(&options.plan).map_err(|error| unreadable(error.to_string()))?;
-    match options.format {
-        Rendering::Markdown => output::data(&report::markdown::plan(&text).map_err(unreadable)?)?,
-    }
+    let rendered = match options.format {
+        Rendering::Markdown => report::markdown::plan(&text),
+        Rendering::Annotations => report::annotations::plan(&text),
+    };
+    output::data(&rendered.map_err(unreadable)?)?;
     Ok(0)
 }

@@ -25,6 +25,7 @@ use crate::diagnostic::Severity;
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};
 use crate::oci::Digest;
+use crate::resolve::patch::LockPatch;
 use crate::signature::Signatures;
 
 /// How much of the workspace a plan speaks of. Only a whole one may say that all is well.
@@ -51,6 +52,8 @@ pub struct Plan {
     pub base: Option<String>,
     /// The workspace's files and the digests of their bytes.
     pub inputs: BTreeMap<String, Digest>,
+    /// What `lock` would write, where a patch of it was asked for and there is something to write.
+    pub lock_patch: Option<LockPatch>,
 }
 
 impl Plan {
@@ -138,5 +141,13 @@ pub async fn make(
         dependencies::withhold(graph, &mut rows, &on, &seen);
         dependencies::withhold_after(graph, &mut rows);
     }
-    Plan { rows, findings: Vec::new(), scope, network: ask.network, base: None, inputs: BTreeMap::new() }
+    Plan {
+        rows,
+        findings: Vec::new(),
+        scope,
+        network: ask.network,
+        base: None,
+        inputs: BTreeMap::new(),
+        lock_patch: None,
+    }
 }

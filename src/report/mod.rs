@@ -4,16 +4,19 @@
 //! calls it writes that. Text for people carries the escape sequences of its colours, and no others: a stream that is no
 //! terminal has them stripped.
 
+pub mod annotations;
 mod answer;
 pub mod escape;
 mod human;
 pub mod json;
 pub mod markdown;
 mod progress;
+mod view;
 mod words;
 
 pub use human::{Why, audit, error, outcome, plan, problems, resolution, validated, why};
 pub use progress::Progress;
+pub use words::APPLY_PATCH;
 
 #[cfg(test)]
 mod samples;

@@ -19,6 +19,7 @@ use crate::plan::{Change, Network, PackageSeen, Plan, Row, Scope, State};
 use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
 use crate::resolve::keyrings::KeyringChange;
+use crate::resolve::patch::LockPatch;
 use crate::resolve::{Event, Failure, Resolution};
 use crate::settings::{Accept, Acceptable};
 use crate::signature::{How, Signed};
@@ -112,6 +113,7 @@ pub(super) fn plan_of(rows: Vec<Row>) -> Plan {
         network: Network::Online,
         base: None,
         inputs: BTreeMap::from([("mirrors.lock".to_owned(), digest('1'))]),
+        lock_patch: None,
     }
 }
 
@@ -210,6 +212,13 @@ impl Words<'_> {
             ),
         ];
         plan.base = Some("main".to_owned());
+        plan.lock_patch = Some(LockPatch {
+            file: self.message("lock.patch"),
+            pins: 2,
+            dropped: 1,
+            keyrings: 1,
+            unlocked: vec![pins[7].reference()],
+        });
         plan
     }
 

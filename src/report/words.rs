@@ -134,3 +134,17 @@ pub(super) fn unsigned_because(because: &str, reason: Option<&str>) -> String {
         _ => "its manifest does not require one".to_owned(),
     }
 }
+
+/// What is in a patch of the lockfile, as a sentence.
+pub(super) fn patch(pins: usize, dropped: usize, keyrings: usize) -> String {
+    let parts = [
+        (pins, count(pins, "pin")),
+        (keyrings, count(keyrings, "keyring")),
+        (dropped, format!("{} that {} dropped", count(dropped, "pin"), are(dropped))),
+    ];
+    let told: Vec<String> = parts.into_iter().filter(|(number, _)| *number > 0).map(|(_, text)| text).collect();
+    if told.is_empty() { "the lockfile in its own form".to_owned() } else { told.join(", ") }
+}
+
+/// How a patch of the lockfile is applied.
+pub const APPLY_PATCH: &str = "in the workspace's root, review the pins, and commit";

@@ -4,6 +4,7 @@
 //! through [`mod@write`], after everything is known. Does not know what destinations hold.
 
 pub mod keyrings;
+pub mod patch;
 mod version;
 pub mod write;
 

@@ -1,7 +1,7 @@
 //! The files of a Git revision, byte for byte as they were committed.
 //!
-//! Only plumbing that runs nothing of the repository is called (`rev-parse`, `ls-tree`, `cat-file`): no filter, hook, alias or
-//! file system monitor, no replaced objects, no fetch of missing ones. Git's variables are dropped from the environment, so
+//! Only what runs nothing of the repository is called (`rev-parse`, `ls-tree`, `cat-file`, and `diff` of two folders outside of
+//! it): no filter, hook, alias or file system monitor, no replaced objects, no fetch of missing ones. Git's variables are dropped from the environment, so
 //! that a hook that calls chartsync does not redirect it. Knows no file of the workspace.
 
 use std::collections::BTreeMap;
@@ -232,6 +232,28 @@ fn parse_entry(line: &str) -> Option<(&str, Object)> {
     Some((path, Object { kind, id, size }))
 }
 
+/// The patch that makes the files of folder `a` those of folder `b`, both below `folder`, as `git apply` takes it: text as a
+/// unified diff, everything else as Git writes bytes. Empty where they are equal. No setting of this machine has a say in it.
+pub fn patch(folder: &Path) -> Result<Vec<u8>, TreeError> {
+    let plain =
+        ["--no-index", "--no-prefix", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"];
+    let mut command = command(folder, "diff");
+    command
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_ATTR_NOSYSTEM", "1")
+        .env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap_or(folder))
+        .args(plain)
+        // The folders' names are the prefixes.
+        .args(["--no-renames", "--unified=3", "--diff-algorithm=histogram", "a", "b"])
+        .stdin(Stdio::null());
+    let output = run(&mut command, "diff")?;
+    match output.status.code() {
+        Some(0 | 1) => Ok(output.stdout),
+        _ => Err(TreeError::Git("diff", stderr(&output))),
+    }
+}
+
 fn git(root: &Path, verb: &'static str, arguments: &[&str]) -> Result<Output, TreeError> {
     run(command(root, verb).args(arguments).stdin(Stdio::null()), verb)
 }
@@ -258,6 +280,7 @@ fn command(root: &Path, verb: &str) -> Command {
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_TERMINAL_PROMPT", "0")
         .args(["--no-pager", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
+        .args(["-c", "core.attributesFile=/dev/null"])
         .arg("-C")
         .arg(root)
         .arg(verb);

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 pub use charts::{Dependency, FirstParty};
-pub use git::Revision;
+pub use git::{Revision, patch};
 pub use keyrings::{Keyrings, keyring_file};
 pub use manifest::{DeclaredVersion, KeyringSource, Mirror, Trust};
 pub use schema::MIRROR_SCHEMA;

@@ -29,6 +29,7 @@ mod layering;
 mod layouts;
 mod locking;
 mod packaging;
+mod patching;
 mod pinning;
 mod pins;
 mod planning;

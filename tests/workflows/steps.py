@@ -166,10 +166,13 @@ def plan():
     for status in (0, 3, 4):
         step = Step()
         digest = step.chartsync()
+        step.answer("chartsync", "render", says="::error file=mirrors.lock,line=3::moved\n")
         step.answer("chartsync", says=f"{MARKER}\nthe plan\n", writes={"--out": "{}"}, status=status)
         told = step.run("mirror.yaml", "plan", "Plan", DIGEST=digest, BASE="abc")
         same(f"plan that exits {status}", (told, step.summary, step.output), (status, f"{MARKER}\nthe plan\n", {"made": "true"}))
-        same("plan's arguments", step.asked("chartsync")[0]["args"], ["plan", "--root", "tree", "--base", "abc", "--out", "plan.json", "--format", "markdown"])
+        same("plan's arguments", step.asked("chartsync")[0]["args"], ["plan", "--root", "tree", "--base", "abc", "--out", "plan.json", "--lock-patch", "lock.patch", "--format", "markdown"])
+        annotated = [call["args"] for call in step.asked("chartsync")[1:]]
+        same("annotations", (annotated, step.said), ([["render", "plan.json", "--format", "annotations"]], "tool/chartsync: OK\n::error file=mirrors.lock,line=3::moved\n"))
     step = Step()
     digest = step.chartsync()
     step.answer("chartsync", status=1)
@@ -420,6 +423,7 @@ def whole():
     status = step.run("mirror.yaml", "plan", "Plan", DIGEST=digest, BASE=base, CHARTSYNC_CACHE=str(step.at / "cache"))
     same("whole: plan", (status, step.output, step.summary.startswith(f"{MARKER}\n"), "edge-proxy 1.5.0" in step.summary), (0, {"made": "true"}, True, True))
     planned = step.summary
+    same("whole: nothing to annotate, nothing to lock", ("::" in step.said, (step.home / "lock.patch").exists()), (False, False))
     (step.home / "plan").mkdir()
     (step.home / "plan.json").rename(step.home / "plan/plan.json")
     # No checkout there.
@@ -428,6 +432,30 @@ def whole():
     status = step.run("mirror.yaml", "comment", "Write the comment, or edit it", DIGEST=digest, GH_TOKEN="t", NUMBER="5", HEAD="abc")
     body = step.asked("gh")[-1]["bodies"][0]
     same("whole: comment", (status, body.startswith(planned), len(body) < 65536), (0, True, True))
+
+
+def stale():
+    """A pull request that adds a version without its pin: annotated at its line, with a patch that Git takes."""
+    if not (binary := os.environ.get("CHARTSYNC")):
+        return
+    step = Step()
+    shutil.copytree(ROOT / "examples/quickstart", step.home / "tree")
+    lockfile = step.home / "tree/mirrors.lock"
+    whole = lockfile.read_text()
+    lockfile.write_text("version = 1\n" + whole[whole.index("\n[[chart]]\nname = \"mail-relay\"") :])
+    step.git("init", "-q", at="tree")
+    step.git("add", "-A", at="tree")
+    step.git("commit", "-qm", "a", at="tree")
+    (step.home / "tool").mkdir()
+    shutil.copy(binary, step.home / "tool/chartsync")
+    digest = hashlib.sha256(Path(binary).read_bytes()).hexdigest()
+    status = step.run("mirror.yaml", "plan", "Plan", DIGEST=digest, BASE="HEAD", CHARTSYNC_CACHE=str(step.at / "cache"))
+    commands = [line for line in step.said.splitlines() if line.startswith("::")]
+    places = [re.match(r"::error file=mirrors/edge-proxy\.yaml,line=\d+,col=\d+,title=chartsync stale [^:]*::", line) is not None for line in commands]
+    same("stale: annotations", (status, places), (3, [True, True]))
+    same("stale: the workspace is left alone", step.git("status", "--porcelain", at="tree"), "")
+    step.git("apply", "../lock.patch", at="tree")
+    same("stale: the patch", lockfile.read_text(), whole)
 
 
 def understood():
@@ -442,7 +470,7 @@ def understood():
 
 
 WORKFLOWS = {path.name: YAML(typ="safe", pure=True).load(path.read_text()) for path in (ROOT / ".github/workflows").iterdir()}
-for scenario in (base_commit, build, plan, comment, publish, canaries, lock, commit, commit_without_keyrings, drift, gates, approved, whole, understood):
+for scenario in (base_commit, build, plan, comment, publish, canaries, lock, commit, commit_without_keyrings, drift, gates, approved, whole, stale, understood):
     scenario()
 print(f"{COUNT} things that steps must do, {COUNT - len(BAD)} done")
 sys.exit(bool(BAD))

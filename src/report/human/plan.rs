@@ -8,7 +8,8 @@ use crate::lock::Signer;
 use crate::plan::beside::{Beside, Continuity, OtherKeyring};
 use crate::plan::{Change, Plan, Row, State};
 use crate::report::answer::{Answer, answer};
-use crate::report::words::{self, change_of_size, continuity, holder, made, state, unsigned_because};
+use crate::report::words::{self, APPLY_PATCH, change_of_size, continuity, holder, made, state, unsigned_because};
+use crate::resolve::patch::LockPatch;
 
 /// How wide the names of fields are.
 const FIELD: usize = 6;
@@ -29,6 +30,7 @@ pub fn plan(plan: &Plan) -> String {
     findings(&mut page, plan.all_findings());
     news(&mut page, plan);
     unsigned(&mut page, plan);
+    patch(&mut page, plan);
     page.gap();
     page.line(0, &[plain(summary(plan))]);
     page.finish()
@@ -134,6 +136,18 @@ fn unsigned(page: &mut Page, plan: &Plan) {
     }
     if rows.len() > MOST_UNSIGNED {
         page.line(4, &[faint(format!("and {} more", rows.len() - MOST_UNSIGNED))]);
+    }
+}
+
+/// The patch of the lockfile: what is in it, and what to do with it.
+fn patch(page: &mut Page, plan: &Plan) {
+    let Some(LockPatch { file, pins, dropped, keyrings, unlocked }) = &plan.lock_patch else { return };
+    page.gap();
+    page.line(0, &[plain(format!("what `chartsync lock` would write is in {file}: "))]);
+    page.line(4, &[plain(words::patch(*pins, *dropped, *keyrings))]);
+    page.line(4, &[faint("next: "), plain(format!("`git apply {file}` {APPLY_PATCH}"))]);
+    if !unlocked.is_empty() {
+        page.line(4, &[plain(format!("not in it: {}, for the reasons above", count(unlocked.len(), "version")))]);
     }
 }
 

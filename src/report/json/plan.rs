@@ -9,6 +9,7 @@ use crate::diagnostic::Severity;
 use crate::oci::strict_json;
 use crate::plan::saved::{Basis, Seen, TOOL};
 use crate::plan::{Plan, Scope};
+use crate::resolve::patch::LockPatch;
 
 /// The schema of a plan's JSON, compiled in.
 pub const PLAN_SCHEMA: &str = include_str!("../../../schemas/plan.schema.json");
@@ -36,9 +37,33 @@ struct WirePlan {
     counts: BTreeMap<&'static str, usize>,
     /// How many charts are without provenance.
     unsigned: usize,
+    /// What is in the patch of the lockfile; `null` where none was made.
+    lock_patch: Option<WireLockPatch>,
     /// About the whole run; the others stand with their charts.
     findings: Vec<WireFinding>,
     charts: Vec<WireRow>,
+}
+
+#[derive(Serialize)]
+struct WireLockPatch {
+    file: String,
+    pins: usize,
+    dropped: usize,
+    keyrings: usize,
+    unlocked: Vec<String>,
+}
+
+impl From<&LockPatch> for WireLockPatch {
+    fn from(patch: &LockPatch) -> Self {
+        let LockPatch { file, pins, dropped, keyrings, unlocked } = patch;
+        Self {
+            file: file.clone(),
+            pins: *pins,
+            dropped: *dropped,
+            keyrings: *keyrings,
+            unlocked: unlocked.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// The plan as JSON.
@@ -64,6 +89,7 @@ pub fn plan(plan: &Plan) -> String {
         applyable: has_changes && !is_stopped,
         counts: plan.counts(),
         unsigned: plan.unsigned().count(),
+        lock_patch: plan.lock_patch.as_ref().map(Into::into),
         findings: findings(&plan.findings),
         charts: plan.rows.iter().map(Into::into).collect(),
     };

@@ -2,19 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::view::{Finding, Plan};
 use super::{Page, fenced};
 use crate::report::escape::{code, markdown};
+use crate::report::view::{Finding, Plan};
 use crate::report::words::holder;
 
 /// All of them, blocking first; those that no longer fit are counted.
 pub(super) fn all(page: &mut Page, plan: &Plan) {
-    let of_charts = plan.charts.iter().flat_map(|chart| &chart.findings);
-    let mut all: Vec<&Finding> = plan.findings.iter().chain(of_charts).collect();
+    let all = plan.findings();
     if all.is_empty() {
         return;
     }
-    all.sort_by_key(|finding| ["blocking", "warning", "note"].iter().position(|name| *name == finding.severity));
     page.line("\n#### To look at\n");
     let shown = page.entries(all.iter().map(|finding| one(finding)));
     page.left_out(all.len() - shown, "finding");

@@ -1,18 +1,15 @@
 //! A plan for a pull request's comment: Markdown, made from the plan's JSON alone.
 //!
-//! Owns what a reviewer sees first, and what is left out when there is too much. Nothing of it is believed but that it fits
-//! the schema: whoever hands it over may have been fooled by the pull request.
+//! Owns what a reviewer sees first, and what is left out when there is too much.
 
 mod finding;
 mod news;
-mod view;
 
 use std::fmt::Write as _;
 
-use crate::oci::strict_json;
 use crate::report::escape::{code, markdown};
-use crate::report::json::PLAN_SCHEMA;
-use view::Plan;
+use crate::report::view::Plan;
+use crate::report::words::{self, APPLY_PATCH};
 
 /// The first line: by it a comment is found and edited in place.
 pub const MARKER: &str = "<!-- chartsync plan -->";
@@ -23,15 +20,7 @@ const RESERVE: usize = 2_000;
 
 /// The plan of this JSON as Markdown, at most [`LIMIT`] characters.
 pub fn plan(text: &str) -> Result<String, String> {
-    let value = strict_json(text.as_bytes())?;
-    let schema = serde_json::from_str(PLAN_SCHEMA).map_err(|error| error.to_string())?;
-    jsonschema::validate(&schema, &value).map_err(|error| {
-        let at = error.instance_path().to_string();
-        let reason: String = error.to_string().chars().take(300).collect();
-        format!("it is no plan that this chartsync reads: {reason} (at `{at}`)")
-    })?;
-    let plan: Plan = serde_json::from_value(value).map_err(|error| error.to_string())?;
-    Ok(page(&plan))
+    Ok(page(&Plan::read(text)?))
 }
 
 fn page(plan: &Plan) -> String {
@@ -42,11 +31,23 @@ fn page(plan: &Plan) -> String {
     page.line(&markdown(&plan.reason));
     finding::all(&mut page, plan);
     news::all(&mut page, plan);
+    patch(&mut page, plan);
     let base = plan.base.as_deref().map(|base| format!(", compared with {}", code(base))).unwrap_or_default();
     let counts = plan.counts.iter().map(|(state, number)| format!("{number} {}", markdown(state)));
     let counts = counts.collect::<Vec<_>>().join(", ");
     let _ = write!(page.text, "\n{counts} · chartsync {}{base}\n", markdown(&plan.tool));
     page.text
+}
+
+/// The patch of the lockfile: what is in it, and what to do with it.
+fn patch(page: &mut Page, plan: &Plan) {
+    let Some(patch) = &plan.lock_patch else { return };
+    let file = code(&patch.file);
+    page.line(&format!("\n#### What `chartsync lock` would write\n\n{file} lies beside this plan (in GitHub Actions: in the artifact `plan` of this run) and has {}.", words::patch(patch.pins, patch.dropped, patch.keyrings)));
+    page.line(&format!("To take it: {} {APPLY_PATCH}.", code(&format!("git apply {}", patch.file))));
+    if !patch.unlocked.is_empty() {
+        page.line(&format!("Not in it: {}, for the reasons above.", words::count(patch.unlocked.len(), "version")));
+    }
 }
 
 fn icon(answer: &str) -> &'static str {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::Page;
-use super::view::{Beside, Chart, Key, Keyring, Pin, Plan, Unsigned};
 use crate::report::escape::{code, markdown};
+use crate::report::view::{Beside, Chart, Key, Keyring, Pin, Plan, Unsigned};
 use crate::report::words::{
     self, change_of_size, continuity, holder, made, signer_name, size, state, unsigned_because,
 };

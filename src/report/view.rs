@@ -1,19 +1,55 @@
-//! What is read of a plan's JSON to be shown. The schema has been held before.
+//! A plan's JSON, read back to be shown. Nothing of it is believed but that it fits the schema: whoever hands it over may have
+//! been fooled by a pull request.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::oci::strict_json;
+use crate::report::json::PLAN_SCHEMA;
+
+impl Plan {
+    /// Reads a plan's JSON.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let value = strict_json(text.as_bytes())?;
+        let schema = serde_json::from_str(PLAN_SCHEMA).map_err(|error| error.to_string())?;
+        jsonschema::validate(&schema, &value).map_err(|error| {
+            let at = error.instance_path().to_string();
+            let reason: String = error.to_string().chars().take(300).collect();
+            format!("it is no plan that this chartsync reads: {reason} (at `{at}`)")
+        })?;
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    }
+
+    /// Every finding, blocking first, else those of the run first.
+    pub(super) fn findings(&self) -> Vec<&Finding> {
+        let of_charts = self.charts.iter().flat_map(|chart| &chart.findings);
+        let mut all: Vec<&Finding> = self.findings.iter().chain(of_charts).collect();
+        all.sort_by_key(|finding| ["blocking", "warning", "note"].iter().position(|name| *name == finding.severity));
+        all
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Plan {
     pub(super) tool: String,
+    pub(super) lock_patch: Option<LockPatch>,
     pub(super) base: Option<String>,
     pub(super) answer: String,
     pub(super) reason: String,
     pub(super) counts: BTreeMap<String, usize>,
-    pub(super) findings: Vec<Finding>,
+    findings: Vec<Finding>,
     pub(super) charts: Vec<Chart>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LockPatch {
+    pub(super) file: String,
+    pub(super) pins: usize,
+    pub(super) dropped: usize,
+    pub(super) keyrings: usize,
+    pub(super) unlocked: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +67,7 @@ pub(super) struct Chart {
     pub(super) created: Option<Created>,
     pub(super) beside: Option<Beside>,
     pub(super) accepted: Vec<Accept>,
-    pub(super) findings: Vec<Finding>,
+    findings: Vec<Finding>,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +169,7 @@ pub(super) struct Finding {
 pub(super) struct Location {
     pub(super) file: String,
     pub(super) line: Option<u32>,
+    pub(super) column: Option<u32>,
 }
 
 #[derive(Deserialize)]
