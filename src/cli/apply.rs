@@ -1,16 +1,22 @@
 //! `chartsync apply`: publish what is pinned.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::apply::{self, FRESH, Means, Order, Saved};
+use crate::artifact::Clearing;
 use crate::cli::session::{self, Conflicts, Session, Stop};
 use crate::cli::{Common, Format, Report, interrupted, output, status};
+use crate::graph::{Shard, ShardError};
 use crate::plan::saved::Basis;
 use crate::report;
+use crate::settings::Signing;
 
 /// The longest time to wait for dependencies.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// The number, from 0, of a pod among those of an Indexed Job.
+const JOB_INDEX: &str = "JOB_COMPLETION_INDEX";
 
 /// Arguments of `apply`.
 #[derive(Debug, clap::Args)]
@@ -24,8 +30,22 @@ pub(super) struct Options {
     /// Wait so long for dependencies that this run leaves alone, as in `--only charts --wait 20m`.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
+    /// Only the share of one of several runs: `3/8`, or `job/8` for the one that `JOB_COMPLETION_INDEX` counts from 0.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    shard: Option<Shard>,
     #[command(flatten)]
     pub(super) report: Report,
+}
+
+/// `3/8`, or `job/8` in a job of Kubernetes.
+fn shard(text: &str) -> Result<Shard, String> {
+    let Some(of) = text.strip_prefix("job/") else {
+        return text.parse().map_err(|error: ShardError| error.to_string());
+    };
+    let index = std::env::var(JOB_INDEX).map_err(|_| format!("{JOB_INDEX} is not set: write `1/{of}` and so on"))?;
+    let wrong = |_| format!("{JOB_INDEX} is `{index}`, and of {of} runs that is none: it counts from 0");
+    let number = index.parse::<u32>().ok().and_then(|index| index.checked_add(1)).unwrap_or_default();
+    format!("{number}/{of}").parse().map_err(|error: ShardError| wrong(error))
 }
 
 /// `90s`, `20m` or `2h`.
@@ -45,23 +65,42 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let Session { root, workspace, graph, units, scope, .. } = Session::open(common, Conflicts::Refuse)?;
+    let common = &Common { shard: options.shard, ..common.clone() };
+    let session = Session::open(common, Conflicts::Refuse)?;
+    let Session { root, workspace, graph, units, scope, .. } = session;
     let max_changes = options.allow_changes.unwrap_or(workspace.settings.max_changes);
     let saved = options.plan.as_deref().map(saved).transpose()?;
     let inputs = session::inputs(&root, &workspace)?;
     let saved = saved.as_ref().map(|plan| Saved { plan, inputs: &inputs });
     let order = Order { units: &units, scope, max_changes, fresh: FRESH, wait: options.wait, saved };
-    let clearing = Session::clearing(workspace, &root)?;
+    let mut clearing = Session::clearing(workspace, &root)?;
+    if let Some(shard) = options.shard {
+        share(&mut clearing, shard);
+    }
     let signatures = Session::signatures(&clearing, &root);
     let means = Means { clearing: &clearing, signatures: &signatures };
     let progress = report::Progress::new(output::talk);
     let tell = |event: apply::Event<'_>| progress.tell(event);
-    let outcome = apply::apply(means, &graph, &order, interrupted(), &tell).await;
+    let mut outcome = apply::apply(means, &graph, &order, interrupted(), &tell).await;
+    outcome.plan.inputs = inputs;
     match options.report.format {
         Format::Human => output::data(&report::outcome(&outcome))?,
-        Format::Json => output::data(&report::json::outcome(&outcome))?,
+        Format::Json => output::data(&report::json::outcome(&outcome, options.shard))?,
     }
     Ok(status(outcome.verdict(), false))
+}
+
+/// What a host or a signing service takes at once is for all runs together.
+fn share(clearing: &mut Clearing, shard: Shard) {
+    let of = NonZeroUsize::try_from(shard.of()).unwrap_or(NonZeroUsize::MIN);
+    clearing.registries = clearing.registries.clone().shared_by(of);
+    let service = match &mut clearing.workspace.settings.signing {
+        Signing::None => return,
+        Signing::Key(key) => &mut key.service,
+        Signing::Keyless(keyless) => &mut keyless.service,
+    };
+    let at_once = service.concurrency.get().div_ceil(of.get());
+    service.concurrency = NonZeroUsize::new(at_once).unwrap_or(NonZeroUsize::MIN);
 }
 
 fn saved(file: &Path) -> Result<Basis, Stop> {

@@ -89,7 +89,7 @@ fn named(graph: &StepGraph, names: &[String]) -> Result<BTreeSet<UnitId>, Stop> 
     if names.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let selection = Selection { charts: names.to_vec(), only: None };
+    let selection = Selection { charts: names.to_vec(), ..Selection::default() };
     let units: BTreeSet<UnitId> = graph.select(&selection).map_err(Stop::message)?.into_iter().collect();
     match units.iter().map(|id| graph.unit(*id)).find(|unit| unit.mirror().is_none()) {
         Some(unit) => {

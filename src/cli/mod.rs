@@ -5,6 +5,7 @@
 mod apply;
 mod graph;
 mod lock;
+mod merge;
 mod output;
 mod patch;
 mod plan;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::graph::Only;
+use crate::graph::{Only, Shard};
 use crate::plan::Verdict;
 
 const AFTER_HELP: &str = "\
@@ -42,7 +43,7 @@ struct Cli {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Common {
     /// The workspace: the folder of chartsync.toml [default: found from the current folder upwards].
     #[arg(long, global = true, value_name = "DIR")]
@@ -53,6 +54,9 @@ struct Common {
     /// Only what is declared in one way.
     #[arg(long, global = true, value_name = "KIND")]
     only: Option<OnlyArg>,
+    /// Only the share of one of several runs, where a command takes one.
+    #[arg(skip)]
+    shard: Option<Shard>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -90,6 +94,8 @@ enum PlanFormat {
     Json,
     /// For a pull request's comment or a job's summary.
     Markdown,
+    /// With --shards: a matrix of GitHub, a job for each share that has charts.
+    GithubMatrix,
 }
 
 impl PlanFormat {
@@ -119,6 +125,8 @@ enum Command {
     Render(render::Options),
     /// Publish what is pinned and not yet published.
     Apply(apply::Options),
+    /// Unite the outcomes of runs that shared the work, if together they are the whole.
+    Merge(merge::Options),
     /// Audit what is published, from the destination's own bytes.
     Verify(verify::Options),
     /// Draw the steps with their keys and states.
@@ -135,6 +143,7 @@ impl Command {
             Self::Lock(options) => options.report.format,
             Self::Plan(options) => options.format.of_errors(),
             Self::Apply(options) => options.report.format,
+            Self::Merge(options) => options.report.format,
             Self::Verify(options) => options.report.format,
             Self::Why(options) => options.report.format,
             Self::Graph(_) | Self::Render(_) => Format::Human,
@@ -168,6 +177,7 @@ pub fn main() -> ExitCode {
             Command::Plan(options) => plan::run(common, &options).await,
             Command::Render(options) => render::run(&options),
             Command::Apply(options) => apply::run(common, &options).await,
+            Command::Merge(options) => merge::run(common, &options),
             Command::Verify(options) => verify::run(common, &options).await,
             Command::Graph(options) => graph::run(common, &options).await,
             Command::Why(options) => why::run(common, &options),

@@ -10,7 +10,7 @@ use crate::cli::{Common, PlanFormat, interrupted, output, patch, status};
 use crate::diagnostic::Problems;
 use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
-use crate::graph::{StepGraph, UnitId};
+use crate::graph::{MOST_SHARDS, StepGraph, UnitId};
 use crate::lock::Lockfile;
 use crate::plan::{self, Ask, Network, Plan, Rights, Scope, beside, drift, trust};
 use crate::report;
@@ -38,12 +38,20 @@ pub(super) struct Options {
     /// Exit with 2 when there is something to do.
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Share the work among so many runs: with `--format github-matrix`, a job for each that has charts.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SHARDS)))]
+    shards: Option<u32>,
     /// How the plan is printed.
     #[arg(long, value_enum, default_value_t = PlanFormat::Human)]
     pub(super) format: PlanFormat,
 }
 
 pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
+    if options.shards.is_some() != (options.format == PlanFormat::GithubMatrix) {
+        return Err(Stop::message(
+            "`--shards N` and `--format github-matrix` go together, as in `plan --shards 8 --format github-matrix`",
+        ));
+    }
     let session = Session::open(common, Conflicts::Refuse)?;
     let base = options.base.as_deref().map(|revision| Base::read(&session, revision)).transpose()?;
     let ask = Ask {
@@ -84,6 +92,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     match options.format {
         PlanFormat::Human => output::data(&report::plan(&plan))?,
         PlanFormat::Json => output::data(&json)?,
+        PlanFormat::GithubMatrix => output::data(&report::json::matrix(&plan, options.shards.unwrap_or(1)))?,
         PlanFormat::Markdown => output::data(&report::markdown::plan(&json).map_err(Stop::Message)?)?,
     }
     if let Some(file) = &options.out {

@@ -81,7 +81,8 @@ impl Session {
         let stop = |problems| Stop::Problems { root: Some(root.clone()), problems };
         let (mut workspace, lockfile) = read(&Tree::folder(&root), conflicts).map_err(stop)?;
         check_signing_files(&root, &workspace.settings)?;
-        let selection = Selection { charts: common.charts.clone(), only: common.only.map(Into::into) };
+        let selection =
+            Selection { charts: common.charts.clone(), only: common.only.map(Into::into), shard: common.shard };
         let mut graph = graph::compile(&workspace, &lockfile);
         let mut of_charts = std::mem::take(&mut workspace.chart_problems);
         of_charts.extend(cycle(&graph));
@@ -95,7 +96,7 @@ impl Session {
             left_alone = wrong;
         }
         let units = graph.select(&selection).map_err(Stop::message)?;
-        if units.is_empty() && selection != Selection::default() {
+        if units.is_empty() && common.shard.is_none() && selection != Selection::default() {
             return Err(Stop::message("nothing of that kind is declared in this workspace"));
         }
         let scope = if selection == Selection::default() { Scope::Whole } else { Scope::Filtered };

@@ -9,6 +9,7 @@ mod describe;
 pub mod draw;
 mod order;
 mod select;
+mod shard;
 mod why;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub use compile::compile;
 pub use describe::{Demands, Identity, Ingredients};
 pub use order::Cycle;
 pub use select::{Only, SelectError, Selection};
+pub use shard::{MOST_SHARDS, Shard, ShardError};
 pub use why::{Difference, Explained, compare, explain};
 
 /// What a step does.

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::{Origin, StepGraph, UnitId};
+use super::{Origin, Shard, StepGraph, UnitId};
 use crate::oci::Repository;
 
 /// How many names a message lists.
 const LISTED: usize = 8;
 
-/// What `--chart` and `--only` say; by default everything.
+/// What `--chart`, `--only` and `--shard` say; by default everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
     /// `NAME` or `NAME@VERSION` each, where `NAME` is a destination or its last part; none means all charts.
     pub charts: Vec<String>,
     /// Only what is declared in one way.
     pub only: Option<Only>,
+    /// Only the share of one of several runs.
+    pub shard: Option<Shard>,
 }
 
 /// One of the two ways to declare a chart.
@@ -113,6 +115,7 @@ impl StepGraph {
     pub fn select(&self, selection: &Selection) -> Result<Vec<UnitId>, SelectError> {
         let mut units = if selection.charts.is_empty() { self.ids().collect() } else { self.named(selection)? };
         units.retain(|unit| selection.only.is_none_or(|only| only.takes(self.unit(*unit).origin)));
+        units.retain(|unit| selection.shard.is_none_or(|shard| shard.takes(self.unit(*unit).destination())));
         units.sort_unstable();
         units.dedup();
         Ok(units)

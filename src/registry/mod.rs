@@ -10,6 +10,7 @@ mod remote;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,6 +45,8 @@ struct Inner {
     root: PathBuf,
     settings: BTreeMap<String, RegistrySettings>,
     limits: Limits,
+    /// How many runs share what a host takes at once.
+    sharers: NonZeroUsize,
     credentials: Credentials,
     client: Client,
     opened: Mutex<BTreeMap<String, Registry>>,
@@ -57,6 +60,15 @@ impl Registries {
         Self::with(root, settings, Credentials::of_user(), Limits::default())
     }
 
+    /// The same for one of several runs at once, each of which asks a host for its share only, and for one thing at least.
+    #[must_use]
+    pub fn shared_by(self, sharers: NonZeroUsize) -> Self {
+        let Inner { root, settings, limits, credentials, client, .. } = &*self.0;
+        let (root, settings, limits) = (root.clone(), settings.clone(), limits.clone());
+        let (credentials, client, opened) = (credentials.clone(), client.clone(), Mutex::default());
+        Self(Arc::new(Inner { root, settings, limits, sharers, credentials, client, opened }))
+    }
+
     /// The same, with other credentials, time-outs and caps than the user's and the usual ones.
     pub fn with(
         root: &Path,
@@ -66,7 +78,8 @@ impl Registries {
     ) -> Result<Self, RegistryError> {
         let client = Client::new(limits.clone());
         let (root, settings, opened) = (root.to_owned(), settings.clone(), Mutex::default());
-        Ok(Self(Arc::new(Inner { root, settings, limits, credentials, client, opened })))
+        let sharers = NonZeroUsize::MIN;
+        Ok(Self(Arc::new(Inner { root, settings, limits, sharers, credentials, client, opened })))
     }
 
     /// The registry that holds this repository.
@@ -91,7 +104,7 @@ impl Registries {
 impl Inner {
     fn open(&self, host: &str) -> Registry {
         let settings = self.settings.get(host).cloned().unwrap_or_default();
-        let concurrency = settings.concurrency.unwrap_or(self.limits.concurrency).get();
+        let concurrency = settings.concurrency.unwrap_or(self.limits.concurrency).get().div_ceil(self.sharers.get());
         let plain = match &settings.access {
             Access::Layout(folder) => {
                 return Registry::Layout(Layout::new(&self.root, folder, concurrency, self.limits.clone()));

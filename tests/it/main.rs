@@ -41,6 +41,7 @@ mod refusals;
 mod registry;
 mod rig;
 mod saved;
+mod sharding;
 mod sides;
 mod signers;
 mod signing;

@@ -83,7 +83,7 @@ BROKEN = [
 
 
 def actionlint(root):
-    return said(os.environ["ACTIONLINT"], "-no-color", "-oneline", *sorted((root / W).iterdir()), cwd=root)
+    return said(os.environ["ACTIONLINT"], "-no-color", "-oneline", *sorted((root / W).iterdir()), root / rules.EXAMPLE, cwd=root)
 
 
 def shellcheck(root):
@@ -91,7 +91,7 @@ def shellcheck(root):
 
 
 def zizmor(root):
-    return said(os.environ["ZIZMOR"], "--offline", "--persona", "auditor", "--strict-collection", "--no-progress", "--quiet", "--color", "never", root / ".github", cwd=root)
+    return said(os.environ["ZIZMOR"], "--offline", "--persona", "auditor", "--strict-collection", "--no-progress", "--quiet", "--color", "never", root / ".github", root / rules.EXAMPLE, cwd=root)
 
 
 def own(root):

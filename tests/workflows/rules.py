@@ -35,9 +35,13 @@ EVENTS = {"pull_request", "merge_group", "push", "schedule", "workflow_dispatch"
 CHECKOUT = "actions/checkout"
 # What a job that holds a right or a secret may use; the last one is what the secret is for.
 QUIET_ACTIONS = {CHECKOUT, "actions/download-artifact", "actions/create-github-app-token"}
+# Where several jobs share the work, each hands on what it did.
+HAND_ON = "actions/upload-artifact"
 # Compilers, package managers and what fetches programs.
 LOUD = r"\b(cargo|rustup|rustc|nix|go (build|install|run)|npm|npx|pip3?|pipx|apt|apt-get|snap|brew|curl|wget|make|helm|cosign)\b|\.github/build"
 SECRETS = {"lock.yaml": {"LOCK_APP_PRIVATE_KEY"}}
+# Documented, and not one of ours: it is for those who share the work.
+EXAMPLE = "examples/sharding/mirror.yaml"
 USES = re.compile(r"^\s*(?:- )?uses:\s*(?P<what>\S+)(?P<comment>.*)$")
 PIN = re.compile(r"^[\w.-]+/[\w.-]+(?:/[\w./-]+)?@[0-9a-f]{40}$")
 IDENTITY = re.compile(r"^https://github\.com/(?P<repository>[\w.-]+/[\w.-]+)/\.github/workflows/(?P<file>[\w.-]+\.yaml)@refs/heads/main$")
@@ -55,7 +59,9 @@ def problems(root):
             workflows[path.name] = YAML(typ="safe", pure=True).load(path.read_text())
         except Exception as error:  # any parser error is the finding
             found.append(f"{path.name}: {error}")
-    found += schemas(workflows)
+    example = {EXAMPLE: YAML(typ="safe", pure=True).load((root / EXAMPLE).read_text())}
+    found += schemas(workflows | example)
+    found += [f"{EXAMPLE}: {text}" for text in [*steps(example[EXAMPLE]), *quiet(example[EXAMPLE], QUIET_ACTIONS | {HAND_ON})]]
     found += rights(workflows)
     for name, workflow in workflows.items():
         found += [f"{name}: {text}" for text in [*shape(name, workflow), *steps(workflow), *quiet(workflow), *gate(workflow)]]
@@ -127,7 +133,7 @@ def steps(workflow):
                 yield f"{job}: a cache"
 
 
-def quiet(workflow):
+def quiet(workflow, actions=QUIET_ACTIONS):
     """What holds a right or a secret compiles nothing and fetches no program; what signs does so only for main as it is."""
     for job, body in workflow["jobs"].items():
         granted = body.get("permissions") or {}
@@ -136,7 +142,7 @@ def quiet(workflow):
             continue
         for step in body["steps"]:
             action = step.get("uses", "").split("@")[0]
-            if action and action not in QUIET_ACTIONS:
+            if action and action not in actions:
                 yield f"{job}: {action} in a job that holds a right"
             if loud := re.search(LOUD, step.get("run", "")):
                 yield f"{job}: {loud[0]!r} in a job that holds a right"
@@ -175,7 +181,7 @@ def gate(workflow):
 def pins(root):
     """Actions by commit, with the version as a comment; one action has one pin."""
     seen = {}
-    for path in sorted((root / ".github").rglob("*.yaml")):
+    for path in [*sorted((root / ".github").rglob("*.yaml")), root / EXAMPLE]:
         for line in path.read_text().splitlines():
             if not (match := USES.match(line)):
                 continue

@@ -16,7 +16,7 @@ fn select(charts: &[&str], only: Option<Only>) -> Result<Vec<usize>, SelectError
     for (destination, version) in CHARTS {
         builder.mirrored(Sample::new(destination, version).unit(), None);
     }
-    let selection = Selection { charts: charts.iter().map(|&chart| chart.to_owned()).collect(), only };
+    let selection = Selection { charts: charts.iter().map(|&chart| chart.to_owned()).collect(), only, shard: None };
     Ok(builder.finish().select(&selection)?.into_iter().map(UnitId::index).collect())
 }
 
@@ -74,7 +74,7 @@ fn of_many_charts_only_similar_names_are_told() {
     let names = names.iter().map(String::as_str).collect::<Vec<_>>();
     let graph = charts(&names, &[], Edge::After);
     let candidates = |wanted: &str| {
-        let selection = Selection { charts: vec![wanted.to_owned()], only: None };
+        let selection = Selection { charts: vec![wanted.to_owned()], ..Selection::default() };
         match graph.select(&selection) {
             Err(SelectError::Unknown { candidates, .. }) => candidates,
             other => panic!("{other:?}"),

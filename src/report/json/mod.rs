@@ -6,6 +6,8 @@
 
 mod audit;
 mod beside;
+mod matrix;
+mod merged;
 mod outcome;
 mod parts;
 mod plan;
@@ -15,6 +17,8 @@ mod validated;
 mod why;
 
 pub use audit::audit;
+pub use matrix::matrix;
+pub use merged::{Merged, NotWhole, merge};
 pub use outcome::outcome;
 pub use plan::{PLAN_SCHEMA, plan, read_plan};
 pub use problems::problems;

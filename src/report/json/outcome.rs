@@ -6,10 +6,15 @@ use serde::Serialize;
 
 use super::parts::{WireFinding, WireRow, change, findings, verdict};
 use crate::apply::Outcome;
+use crate::graph::Shard;
 
 #[derive(Serialize)]
 struct WireOutcome {
     verdict: &'static str,
+    /// The share of this run, `1/8`, where several share the work.
+    shard: Option<String>,
+    /// The workspace's files and the digests of their bytes.
+    inputs: BTreeMap<String, String>,
     /// How many charts were written.
     done: usize,
     /// How many an interrupt left undone.
@@ -35,7 +40,7 @@ struct Chart {
 
 /// The outcome as JSON.
 #[must_use]
-pub fn outcome(outcome: &Outcome) -> String {
+pub fn outcome(outcome: &Outcome, shard: Option<Shard>) -> String {
     let charts = outcome.plan.rows.iter().map(|row| Chart {
         row: row.into(),
         done: outcome.done.get(&row.unit).map(|done| change(done.change)),
@@ -44,6 +49,8 @@ pub fn outcome(outcome: &Outcome) -> String {
     });
     let wire = WireOutcome {
         verdict: verdict(outcome.verdict()),
+        shard: shard.map(|shard| shard.to_string()),
+        inputs: outcome.plan.inputs.iter().map(|(file, digest)| (file.clone(), digest.to_string())).collect(),
         done: outcome.done.len(),
         interrupted: outcome.interrupted.len(),
         counts: outcome.plan.counts(),

@@ -24,6 +24,8 @@ struct Shared {
     tokens: Option<Tokens>,
     seen: Mutex<Vec<(Method, String)>>,
     fault: Mutex<Option<Fault>>,
+    /// How many requests are being answered, and the most of them so far.
+    at_once: Mutex<(usize, usize)>,
 }
 
 /// A running front.
@@ -42,7 +44,14 @@ impl Front {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        let shared = Arc::new(Shared { upstream, client, tokens, seen: Mutex::default(), fault: Mutex::default() });
+        let shared = Arc::new(Shared {
+            upstream,
+            client,
+            tokens,
+            seen: Mutex::default(),
+            fault: Mutex::default(),
+            at_once: Mutex::default(),
+        });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         listener.set_nonblocking(true).unwrap();
         let router = Router::new().fallback(serve).with_state(Arc::clone(&shared));
@@ -63,6 +72,11 @@ impl Front {
     /// The requests since the last call, in order.
     pub(crate) fn take(&self) -> Vec<(Method, String)> {
         std::mem::take(&mut *self.shared.seen.lock().unwrap())
+    }
+
+    /// The most requests that were under way at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.shared.at_once.lock().unwrap().1
     }
 
     /// From now on `fault` sees each request first.
@@ -109,6 +123,17 @@ pub(crate) fn label(method: &Method, path: &str) -> String {
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    {
+        let (now, most) = &mut *shared.at_once.lock().unwrap();
+        *now += 1;
+        *most = (*now).max(*most);
+    }
+    let answer = answer(&shared, request).await;
+    shared.at_once.lock().unwrap().0 -= 1;
+    answer
+}
+
+async fn answer(shared: &Shared, request: Request) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     shared.seen.lock().unwrap().push((method.clone(), path.clone()));
     if let Some(answer) = shared.fault.lock().unwrap().as_ref().and_then(|fault| fault(&method, &path)) {
@@ -121,7 +146,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             None => StatusCode::UNAUTHORIZED.into_response(),
         };
     }
-    hand_on(&shared, request).await.unwrap_or_else(|error| (StatusCode::BAD_GATEWAY, error).into_response())
+    hand_on(shared, request).await.unwrap_or_else(|error| (StatusCode::BAD_GATEWAY, error).into_response())
 }
 
 /// The `Host` goes along, so the `Location`s that the registry writes lead back here.
