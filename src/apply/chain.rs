@@ -82,7 +82,7 @@ async fn clear(clearing: &Clearing, graph: &StepGraph, row: &Row, change: Change
             let cleared = plan_clearing::clear_folder(clearing, graph, row, change).await;
             let cleared = cleared.map_err(|error| packaging_finding(&clearing.workspace, unit, &error))?;
             // What was counted, and may have been reviewed as a saved plan, is what is written.
-            let planned = row.package.is_some_and(|package| package.digest == cleared.pin().digest);
+            let planned = row.package.is_some_and(|package| package.digest == *cleared.digest());
             if planned { Ok(cleared) } else { Err(defect(row)) }
         }
         _ => Err(defect(row)),
@@ -161,7 +161,7 @@ impl Name<'_> {
                 return Err(Finding::of(Code::Error, &self.row.reference, message, "run again"));
             }
         };
-        if now == Some(self.cleared.pin().digest) {
+        if now == Some(*self.cleared.digest()) {
             return Ok(Held::Pinned);
         }
         if now == self.seen {

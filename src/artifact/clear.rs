@@ -30,11 +30,16 @@ pub struct Fetched {
     config: Bytes,
     archive: Bytes,
     provenance: Option<Bytes>,
-    /// Its share of the run's memory, given back with the bytes.
-    _share: Arc<OwnedSemaphorePermit>,
+    /// Given back with the bytes.
+    _share: Share,
 }
 
-/// The bytes of charts that a run may hold at once. Charts wait for their share before their blobs are fetched.
+/// A chart's share of the run's memory: given back when the last of its clones is dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Share(#[expect(dead_code, reason = "holding it is what it is for")] Arc<OwnedSemaphorePermit>);
+
+/// The bytes of charts that a run may hold at once. Charts wait for their share before their blobs are fetched, or before they
+/// are packaged. Who has one waits for no other: each would have what the other waits for.
 #[derive(Debug, Clone)]
 pub struct Memory {
     kib: Arc<Semaphore>,
@@ -50,23 +55,29 @@ impl Memory {
     }
 
     /// The share of a chart of this size; one that is larger than everything takes everything.
-    async fn share(&self, bytes: u64) -> Result<OwnedSemaphorePermit, work::Panicked> {
+    pub(super) async fn share(&self, bytes: u64) -> Result<Share, work::Panicked> {
         let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX).min(self.all);
         // The semaphore is never closed.
-        Arc::clone(&self.kib).acquire_many_owned(kib).await.map_err(|_| work::Panicked)
+        let permit = Arc::clone(&self.kib).acquire_many_owned(kib).await.map_err(|_| work::Panicked)?;
+        Ok(Share(Arc::new(permit)))
+    }
+
+    /// How many KiB nobody holds.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.kib.available_permits()
     }
 }
 
 impl Fetched {
-    /// Fetches the blobs that this image manifest names.
-    pub async fn blobs_of(
+    /// Fetches the blobs that this image manifest names, within this share.
+    pub(super) async fn blobs_of(
         image: ChartImage,
         registry: &Registry,
         repository: &Repository,
         cache: &Cache,
-        memory: &Memory,
-    ) -> Result<Self, ClearError> {
-        let share = Arc::new(memory.share(image.total_size()).await?);
+        share: Share,
+    ) -> Result<Self, RegistryError> {
         // Boxed: three transfers side by side would make every future around them as large.
         let one = |descriptor| Box::pin(blob(registry, repository, descriptor, cache));
         let provenance = async { OptionFuture::from(image.provenance.as_ref().map(one)).await.transpose() };
@@ -74,27 +85,9 @@ impl Fetched {
         Ok(Self { image, config, archive, provenance, _share: share })
     }
 
-    /// What this process made itself, held to the same budget.
-    pub(super) async fn made(
-        image: ChartImage,
-        config: Bytes,
-        archive: Bytes,
-        memory: &Memory,
-    ) -> Result<Self, work::Panicked> {
-        let share = Arc::new(memory.share(image.total_size()).await?);
-        Ok(Self { image, config, archive, provenance: None, _share: share })
-    }
-
-    /// Fetches the archive alone that this image manifest names.
-    pub(super) async fn archive_of(
-        image: &ChartImage,
-        registry: &Registry,
-        repository: &Repository,
-        cache: &Cache,
-        memory: &Memory,
-    ) -> Result<Bytes, ClearError> {
-        let _share = memory.share(image.archive.size).await?;
-        Ok(blob(registry, repository, &image.archive, cache).await?)
+    /// What this process made itself.
+    pub(super) fn made(image: ChartImage, config: Bytes, archive: Bytes, share: Share) -> Self {
+        Self { image, config, archive, provenance: None, _share: share }
     }
 
     /// The chart archive.
@@ -110,7 +103,7 @@ impl Fetched {
     }
 }
 
-async fn blob(
+pub(super) async fn blob(
     registry: &Registry,
     repository: &Repository,
     descriptor: &Descriptor,
@@ -213,7 +206,8 @@ fn list(differences: &[Difference]) -> String {
 #[derive(Debug, Clone)]
 pub struct Cleared {
     fetched: Fetched,
-    pin: Pin,
+    source: Repository,
+    reference: Reference,
     verdict: Option<Verdict>,
 }
 
@@ -222,20 +216,32 @@ impl Cleared {
     pub async fn of_pin(fetched: Fetched, pin: &Pin, terms: Terms) -> Result<Self, ClearError> {
         let (derived, verdict) = derive(&fetched, terms, Known::Nothing).await?;
         must_equal(pin, &derived)?;
-        Ok(Self { fetched, pin: derived, verdict })
+        Ok(Self { fetched, reference: derived.reference(), source: derived.source, verdict })
     }
 
     /// Checks the bytes of a first-party chart, which no pin was reviewed for: its folder was.
     pub(super) async fn of_terms(fetched: Fetched, terms: Terms) -> Result<Self, ClearError> {
-        let (pin, verdict) = derive(&fetched, terms, Known::Nothing).await?;
-        Ok(Self { fetched, pin, verdict })
+        let (source, reference) = (terms.source.clone(), terms.destination.tagged(terms.version.tag()));
+        let (_, verdict) = derive(&fetched, terms, Known::Nothing).await?;
+        Ok(Self { fetched, source, reference, verdict })
     }
 
-    /// The pin that its bytes give, equal to the lockfile's. That of a first-party chart stands in no lockfile, and names its
-    /// destination as its source.
+    /// Where it comes from; for a first-party chart, where it is published.
     #[must_use]
-    pub fn pin(&self) -> &Pin {
-        &self.pin
+    pub fn source(&self) -> &Repository {
+        &self.source
+    }
+
+    /// Where it is to be published, and under which name.
+    #[must_use]
+    pub fn reference(&self) -> &Reference {
+        &self.reference
+    }
+
+    /// Of its image manifest.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.fetched.image.digest
     }
 
     /// Whose signature was accepted; none for a chart without provenance.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::artifact::clear::{ClearError, Cleared, Fetched, Known, Memory, Refused, derive, must_equal};
+use crate::artifact::clear::{ClearError, Cleared, Fetched, Known, Memory, Refused, Share, derive, must_equal};
 use crate::artifact::image::ChartImage;
 use crate::artifact::terms::Terms;
 use crate::cache::Cache;
@@ -55,7 +55,12 @@ impl Clearing {
     /// For one run over this workspace.
     #[must_use]
     pub fn new(workspace: Workspace, registries: Registries, cache: Cache, now: u64) -> Self {
-        Self { workspace, registries, cache, now, memory: Memory::new(BYTES_IN_FLIGHT) }
+        Self::within(Memory::new(BYTES_IN_FLIGHT), workspace, registries, cache, now)
+    }
+
+    /// For one run that holds no more than this of charts at once.
+    pub(super) fn within(memory: Memory, workspace: Workspace, registries: Registries, cache: Cache, now: u64) -> Self {
+        Self { workspace, registries, cache, now, memory }
     }
 
     /// The run's memory for charts.
@@ -67,6 +72,20 @@ impl Clearing {
     pub async fn clear(&self, mirror: &Mirror, pin: &Pin, from: &Repository) -> Result<Cleared, ClearError> {
         let terms = self.terms_at(mirror, pin, from)?;
         Cleared::of_pin(self.fetch(from, &pin.digest).await?, pin, terms).await
+    }
+
+    /// The same within a share that is held already.
+    pub(super) async fn clear_within(
+        &self,
+        mirror: &Mirror,
+        pin: &Pin,
+        from: &Repository,
+        share: Share,
+    ) -> Result<Cleared, ClearError> {
+        let terms = self.terms_at(mirror, pin, from)?;
+        let image = self.image(from, &pin.digest).await?;
+        let fetched = Fetched::blobs_of(image, &self.registries.at(from), from, &self.cache, share).await?;
+        Cleared::of_pin(fetched, pin, terms).await
     }
 
     /// Says whether the pinned chart would clear, whose signature it has and when it was made; what was found before may be
@@ -90,13 +109,17 @@ impl Clearing {
     pub async fn audit(&self, mirror: &Mirror, pin: &Pin, image: Bytes) -> Result<Cleared, ClearError> {
         let terms = self.terms_at(mirror, pin, &pin.destination)?;
         let image = ChartImage::parse(image).map_err(Refused::Image)?;
-        let from = &pin.destination;
-        let fetched = Fetched::blobs_of(image, &self.registries.at(from), from, &Cache::none(), &self.memory).await?;
+        let fetched = self.fetch_anew(&pin.destination, image).await?;
         Cleared::of_pin(fetched, pin, terms).await
     }
 
     /// The chart image of this digest with its blobs, from the cache where it has them.
     pub async fn fetch(&self, from: &Repository, digest: &Digest) -> Result<Fetched, ClearError> {
+        self.fetch_blobs(from, self.image(from, digest).await?).await
+    }
+
+    /// The chart image of this digest, from the cache if it is there.
+    pub(super) async fn image(&self, from: &Repository, digest: &Digest) -> Result<ChartImage, ClearError> {
         let bytes = if let Some(bytes) = self.cache.blob(digest).await {
             bytes
         } else {
@@ -104,12 +127,22 @@ impl Clearing {
             self.cache.keep_blob(digest, &bytes).await;
             bytes
         };
-        self.fetch_blobs(from, ChartImage::parse(bytes).map_err(Refused::Image)?).await
+        Ok(ChartImage::parse(bytes).map_err(Refused::Image)?)
     }
 
     /// This chart image with its blobs, from the cache where it has them.
     pub async fn fetch_blobs(&self, from: &Repository, image: ChartImage) -> Result<Fetched, ClearError> {
-        Fetched::blobs_of(image, &self.registries.at(from), from, &self.cache, &self.memory).await
+        self.fetch_through(from, image, &self.cache).await
+    }
+
+    /// This chart image with its blobs, each from there.
+    pub(super) async fn fetch_anew(&self, from: &Repository, image: ChartImage) -> Result<Fetched, ClearError> {
+        self.fetch_through(from, image, &Cache::none()).await
+    }
+
+    async fn fetch_through(&self, from: &Repository, image: ChartImage, cache: &Cache) -> Result<Fetched, ClearError> {
+        let share = self.memory.share(image.total_size()).await?;
+        Ok(Fetched::blobs_of(image, &self.registries.at(from), from, cache, share).await?)
     }
 
     /// The keyring that a pin was locked with.

@@ -6,6 +6,7 @@
 pub mod clear;
 pub mod clearing;
 pub mod image;
+mod known;
 pub mod packaged;
 pub mod assemble;
 pub mod publish;
@@ -15,5 +16,5 @@ pub use clear::Memory;
 pub use clear::{ClearError, Cleared, Fetched, Known, Refused, derive};
 pub use clearing::{Clearing, Created};
 pub use image::{ChartImage, ImageError};
-pub use packaged::{Incomparable, Packaged, PackagingError};
+pub use packaged::{Incomparable, PackageSeen, Packaged, PackagingError};
 pub use terms::{Terms, Unsigned};

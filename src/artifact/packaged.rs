@@ -10,11 +10,11 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::artifact::assemble::assemble;
-use crate::artifact::clear::{ClearError, Cleared, Fetched, Refused};
+use crate::artifact::clear::{ClearError, Cleared, Fetched, Known, Refused, Share, blob};
 use crate::artifact::clearing::Clearing;
 use crate::artifact::image::{ChartImage, ImageError};
+use crate::artifact::known::{About, Fact, Place};
 use crate::artifact::terms::{Terms, Unsigned};
-use crate::cache::Cache;
 use crate::chart::content::{Content, ContentError, Difference};
 use crate::chart::package::{Package, PackageError};
 use crate::chart::{Archive, ChartError};
@@ -67,32 +67,68 @@ pub enum Incomparable {
     Archive(ContentError),
 }
 
-/// A packaged chart and its image: what the folder is as an artifact.
+/// A first-party chart as it would be published, or as it is where its content is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackageSeen {
+    /// Of the image manifest.
+    pub digest: Digest,
+    /// Of the archive.
+    pub archive: Digest,
+    /// The archive's bytes.
+    pub archive_size: u64,
+}
+
+impl PackageSeen {
+    /// Of this image.
+    #[must_use]
+    pub fn of(image: &ChartImage) -> Self {
+        Self { digest: image.digest, archive: image.archive.digest, archive_size: image.archive.size }
+    }
+}
+
+/// What a first-party chart is packaged to, without the bytes.
 #[derive(Debug, Clone)]
 pub struct Packaged {
-    /// Archive, config and annotations.
-    pub package: Arc<Package>,
-    /// The image manifest over them.
-    pub image: ChartImage,
+    /// What it is.
+    pub seen: PackageSeen,
+    /// What it says, unless nobody looked because the rest was known.
+    content: Option<Arc<Content>>,
+}
+
+/// A package with its bytes, within its share of the run's memory.
+struct Made {
+    image: ChartImage,
+    config: Bytes,
+    archive: Bytes,
+    content: Arc<Content>,
+    share: Share,
 }
 
 impl Clearing {
     /// Packages a first-party chart with its dependencies: the pinned bytes of mirrored ones, the folders of first-party ones.
     ///
-    /// The graph's order must have been found before: charts that depend on each other never end.
-    pub async fn package(&self, graph: &StepGraph, unit: UnitId) -> Result<Packaged, PackagingError> {
-        let package = self.packaged(graph, unit).await?;
-        let image = assemble(&package).map_err(|error| ClearError::from(Refused::Image(error)))?;
-        Ok(Packaged { package: Arc::new(package), image })
+    /// What may be known from before is a package that clears: so one that is packaged here for that is cleared, too. The graph's
+    /// order must have been found before: charts that depend on each other never end.
+    pub async fn package(&self, graph: &StepGraph, unit: UnitId, known: Known<'_>) -> Result<Packaged, PackagingError> {
+        let place = Place::of(known, graph, unit, About::Package);
+        if let Some(place) = place
+            && let Some(Fact::Is(seen)) = place.get().await
+        {
+            return Ok(Packaged { seen, content: None });
+        }
+        let made = self.made(graph, unit).await?;
+        let (seen, content) = (PackageSeen::of(&made.image), Some(Arc::clone(&made.content)));
+        if let Some(place) = place {
+            Cleared::of_terms(made.fetched(), self.terms_of(graph.unit(unit))).await?;
+            place.keep(&Fact::Is(seen)).await;
+        }
+        Ok(Packaged { seen, content })
     }
 
     /// Packages a first-party chart and checks what came of it.
     pub async fn clear_packaged(&self, graph: &StepGraph, unit: UnitId) -> Result<Cleared, PackagingError> {
-        let Packaged { package, image } = self.package(graph, unit).await?;
-        let (config, archive) = (package.config.clone(), package.archive.clone());
-        drop(package);
-        let fetched = Fetched::made(image, config.into(), archive.into(), self.memory()).await?;
-        Ok(Cleared::of_terms(fetched, self.terms_of(graph.unit(unit))).await?)
+        let made = self.made(graph, unit).await?;
+        Ok(Cleared::of_terms(made.fetched(), self.terms_of(graph.unit(unit))).await?)
     }
 
     /// Fetches what is published as a first-party chart by digest, checks it, and compares it with the folder once more.
@@ -102,37 +138,84 @@ impl Clearing {
         unit: UnitId,
         digest: &Digest,
     ) -> Result<Cleared, PackagingError> {
-        let Packaged { package, .. } = self.package(graph, unit).await?;
+        let content = self.content(graph, unit).await?;
         let place = graph.unit(unit);
         let cleared = Cleared::of_terms(self.fetch(place.destination(), digest).await?, self.terms_of(place)).await?;
-        equal(package, cleared.fetched().archive().clone()).await?;
+        equal(content, cleared.fetched().archive().clone()).await?;
         Ok(cleared)
     }
 
-    /// Compares the folder's package with what the destination has under this digest, read through `cache`.
+    /// Says whether what is published as a first-party chart under this digest would clear; what was found before may be reused.
+    pub async fn would_clear_published(
+        &self,
+        graph: &StepGraph,
+        unit: UnitId,
+        published: PackageSeen,
+    ) -> Result<(), PackagingError> {
+        let place = Place::of(Known::Cached(&self.cache), graph, unit, About::Published(&published.digest));
+        if let Some(place) = place
+            && let Some(Fact::Is(_)) = place.get().await
+        {
+            return Ok(());
+        }
+        self.clear_published(graph, unit, &published.digest).await?;
+        if let Some(place) = place {
+            place.keep(&Fact::Is(published)).await;
+        }
+        Ok(())
+    }
+
+    /// Compares a first-party chart with what its destination has under this digest.
     ///
-    /// Gives the image that the destination has; other content there is an error of its own.
+    /// Gives what is published; other content there is an error of its own.
     pub async fn compare(
         &self,
+        graph: &StepGraph,
+        unit: UnitId,
         packaged: &Packaged,
-        reference: &Reference,
         digest: &Digest,
-        cache: &Cache,
-    ) -> Result<ChartImage, PackagingError> {
-        let repository = &reference.repository;
-        let registry = self.registries.at(repository);
-        let bytes = if let Some(bytes) = cache.blob(digest).await {
-            bytes
-        } else {
-            let bytes = registry.manifest(repository, digest).await.map_err(ClearError::from)?;
-            cache.keep_blob(digest, &bytes).await;
-            bytes
+        known: Known<'_>,
+    ) -> Result<PackageSeen, PackagingError> {
+        let place = Place::of(known, graph, unit, About::Content(digest));
+        if let Some(place) = place {
+            match place.get().await {
+                Some(Fact::Is(published)) => return Ok(published),
+                Some(Fact::Differs(difference)) => return Err(PackagingError::Content(difference)),
+                None => {}
+            }
+        }
+        let compared = self.compare_anew(graph, unit, packaged, digest).await;
+        let fact = match &compared {
+            Ok(published) => Some(Fact::Is(*published)),
+            Err(PackagingError::Content(difference)) => Some(Fact::Differs(difference.clone())),
+            Err(_) => None,
         };
-        let image =
-            ChartImage::parse(bytes).map_err(|error| PackagingError::Incomparable(Incomparable::Image(error)))?;
-        let archive = Fetched::archive_of(&image, &registry, repository, cache, self.memory()).await?;
-        equal(Arc::clone(&packaged.package), archive).await?;
-        Ok(image)
+        if let (Some(place), Some(fact)) = (place, fact) {
+            place.keep(&fact).await;
+        }
+        compared
+    }
+
+    async fn compare_anew(
+        &self,
+        graph: &StepGraph,
+        unit: UnitId,
+        packaged: &Packaged,
+        digest: &Digest,
+    ) -> Result<PackageSeen, PackagingError> {
+        let content = match &packaged.content {
+            Some(content) => Arc::clone(content),
+            None => self.content(graph, unit).await?,
+        };
+        let from = graph.unit(unit).destination();
+        let image = self.image(from, digest).await.map_err(|error| match error {
+            ClearError::Refused(Refused::Image(error)) => PackagingError::Incomparable(Incomparable::Image(error)),
+            error => error.into(),
+        })?;
+        let _share = self.memory().share(image.archive.size).await?;
+        let archive = blob(&self.registries.at(from), from, &image.archive, &self.cache).await;
+        equal(content, archive.map_err(ClearError::from)?).await?;
+        Ok(PackageSeen::of(&image))
     }
 
     /// What is published as a first-party chart, checked from the destination's own bytes and compared with the folder.
@@ -142,41 +225,68 @@ impl Clearing {
         unit: UnitId,
         image: Bytes,
     ) -> Result<Cleared, PackagingError> {
-        let Packaged { package, .. } = self.package(graph, unit).await?;
+        let content = self.content(graph, unit).await?;
         let place = graph.unit(unit);
-        let from = place.destination();
         let image =
             ChartImage::parse(image).map_err(|error| PackagingError::Incomparable(Incomparable::Image(error)))?;
-        let registry = self.registries.at(from);
-        let fetched = Fetched::blobs_of(image, &registry, from, &Cache::none(), self.memory()).await?;
-        equal(package, fetched.archive().clone()).await?;
+        let fetched = self.fetch_anew(place.destination(), image).await?;
+        equal(content, fetched.archive().clone()).await?;
         Ok(Cleared::of_terms(fetched, self.terms_of(place)).await?)
     }
 
-    fn packaged<'a>(&'a self, graph: &'a StepGraph, unit: UnitId) -> BoxFuture<'a, Result<Package, PackagingError>> {
+    /// What a first-party chart says, packaged.
+    async fn content(&self, graph: &StepGraph, unit: UnitId) -> Result<Arc<Content>, PackagingError> {
+        Ok(self.made(graph, unit).await?.content)
+    }
+
+    async fn made(&self, graph: &StepGraph, unit: UnitId) -> Result<Made, PackagingError> {
+        let share = self.memory().share(self.need(graph, unit)).await?;
+        let package = self.packaged(graph, unit, &share).await?;
+        let image = assemble(&package).map_err(|error| ClearError::from(Refused::Image(error)))?;
+        let Package { archive, config, chart, .. } = package;
+        let content = work::run(move || Content::of(&chart.archive)).await?;
+        let content = content.map_err(|error| PackagingError::Incomparable(Incomparable::Archive(error)))?;
+        Ok(Made { image, config: config.into(), archive: archive.into(), content: Arc::new(content), share })
+    }
+
+    /// The bytes of the folder and of what is packaged with it, as they come: what they are packed into is no larger.
+    fn need(&self, graph: &StepGraph, unit: UnitId) -> u64 {
+        let of_folder = self.first_party(graph.unit(unit)).map_or(0, |chart| chart.source.size());
+        let of_pin = graph.unit(unit).pin().map_or(0, |pin| pin.archive_size);
+        let on = graph.ingredients(unit).into_iter().flat_map(BTreeMap::values);
+        on.fold(of_folder.saturating_add(of_pin), |sum, on| sum.saturating_add(self.need(graph, *on)))
+    }
+
+    /// Packages within a share that is large enough for all that is packaged with it, too.
+    fn packaged<'a>(
+        &'a self,
+        graph: &'a StepGraph,
+        unit: UnitId,
+        share: &'a Share,
+    ) -> BoxFuture<'a, Result<Package, PackagingError>> {
         Box::pin(async move {
             let mut archives = BTreeMap::new();
             for (name, on) in graph.ingredients(unit).into_iter().flatten() {
-                archives.insert(name.clone(), self.archive_of(graph, *on).await?);
+                archives.insert(name.clone(), self.archive_of(graph, *on, share).await?);
             }
-            let source = self.first_party(graph.unit(unit)).map(|chart| chart.source.clone());
+            let source = self.first_party(graph.unit(unit)).map(|chart| Arc::clone(&chart.source));
             let source = source.ok_or(work::Panicked)?;
             work::run(move || source.package(&archives)).await?.map_err(PackagingError::Package)
         })
     }
 
     /// The archive that stands for a dependency.
-    async fn archive_of(&self, graph: &StepGraph, on: UnitId) -> Result<Vec<u8>, PackagingError> {
+    async fn archive_of(&self, graph: &StepGraph, on: UnitId, share: &Share) -> Result<Vec<u8>, PackagingError> {
         let unit = graph.unit(on);
-        let Some(mirror) = unit.mirror() else { return Ok(self.packaged(graph, on).await?.archive) };
+        let Some(mirror) = unit.mirror() else { return Ok(self.packaged(graph, on, share).await?.archive) };
         let reference = &unit.reference;
         let pin = unit.pin().ok_or_else(|| PackagingError::Unpinned(reference.clone()))?;
         let mirror = &self.workspace.mirrors[mirror];
-        let cleared = match self.clear(mirror, pin, &pin.destination).await {
+        let cleared = match self.clear_within(mirror, pin, &pin.destination, share.clone()).await {
             // It is published in the same run, or by another one that has not come so far.
             Err(ClearError::Registry(
                 RegistryError::NotFound { .. } | RegistryError::Denied { credential: false, .. },
-            )) => self.clear(mirror, pin, &pin.source).await,
+            )) => self.clear_within(mirror, pin, &pin.source, share.clone()).await,
             other => other,
         };
         let cleared = cleared
@@ -208,11 +318,16 @@ impl Clearing {
     }
 }
 
-/// Whether an archive has the content of this package.
-async fn equal(package: Arc<Package>, archive: Bytes) -> Result<(), PackagingError> {
+impl Made {
+    fn fetched(self) -> Fetched {
+        Fetched::made(self.image, self.config, self.archive, self.share)
+    }
+}
+
+/// Whether an archive has this content.
+async fn equal(ours: Arc<Content>, archive: Bytes) -> Result<(), PackagingError> {
     let compared = work::run(move || {
         let published = Archive::read(&archive).map_err(ChartError::from)?;
-        let ours = Content::of(&package.chart.archive)?;
         Ok::<_, ContentError>(Content::of(&published)?.difference(&ours))
     });
     match compared.await? {
@@ -221,3 +336,6 @@ async fn equal(package: Arc<Package>, archive: Bytes) -> Result<(), PackagingErr
         Err(error) => Err(PackagingError::Incomparable(Incomparable::Archive(error))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ pub enum ConfirmError {
 
 /// Has the destination hold the blobs of a chart: mounted where the registry says that it has them, else uploaded.
 pub async fn upload(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
-    let (source, repository) = (&cleared.pin().source, &cleared.pin().destination);
+    let (source, repository) = (cleared.source(), &cleared.reference().repository);
     // What an earlier try or another version has put there need not go over the wire again either.
     let from = if source.host() == repository.host() { source } else { repository };
     let one = |(descriptor, bytes): (_, &Bytes)| registry.mount_blob(repository, from, descriptor, bytes.clone());
@@ -45,14 +45,14 @@ pub async fn upload(registry: &Registry, cleared: &Cleared) -> Result<(), Regist
 
 /// Uploads the blobs of a chart, whatever the registry says that it has: it was told that they are missing.
 pub async fn upload_all(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
-    let repository = &cleared.pin().destination;
+    let repository = &cleared.reference().repository;
     let one = |(descriptor, bytes): (_, &Bytes)| registry.push_blob(repository, descriptor, bytes.clone());
     try_join_all(cleared.fetched().blobs().map(one)).await.map(|_| ())
 }
 
 /// Puts the image manifest of a chart whose blobs are there under its digest, without a name.
 pub async fn copy(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
-    let reference = cleared.pin().destination.at(cleared.pin().digest);
+    let reference = cleared.reference().repository.at(*cleared.digest());
     let put = || registry.push_manifest(&reference, IMAGE_MANIFEST, cleared.fetched().image.bytes.clone());
     match put().await {
         // A registry may collect a blob between its upload and the image manifest.
@@ -67,14 +67,14 @@ pub async fn copy(registry: &Registry, cleared: &Cleared) -> Result<(), Registry
 /// Writes the name of a chart whose blobs are there: the only write of a name.
 pub async fn name(registry: &Registry, cleared: &Cleared) -> Result<(), RegistryError> {
     let bytes = cleared.fetched().image.bytes.clone();
-    registry.push_manifest(&cleared.pin().reference(), IMAGE_MANIFEST, bytes).await
+    registry.push_manifest(cleared.reference(), IMAGE_MANIFEST, bytes).await
 }
 
 /// Reads the name back and hashes what it got.
 pub async fn confirm(registry: &Registry, cleared: &Cleared) -> Result<(), ConfirmError> {
-    let reference = cleared.pin().reference();
-    let read = registry.manifest_by_tag(&reference).await;
+    let reference = cleared.reference();
+    let read = registry.manifest_by_tag(reference).await;
     let (_, bytes) = read.map_err(|error| ConfirmError::Unreadable { reference: reference.clone(), error })?;
-    let (written, found) = (cleared.pin().digest, Digest::of(&bytes));
-    if written == found { Ok(()) } else { Err(ConfirmError::Lost { reference, written, found }) }
+    let (written, found) = (*cleared.digest(), Digest::of(&bytes));
+    if written == found { Ok(()) } else { Err(ConfirmError::Lost { reference: reference.clone(), written, found }) }
 }

@@ -4,7 +4,7 @@
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::{ClearError, Clearing, PackagingError, Refused};
+use crate::artifact::{ClearError, Clearing, Known, PackagingError, Refused};
 use crate::chart::Version;
 use crate::finding::{Code, Finding};
 use crate::graph::{PinState, StepGraph, Unit, UnitId};
@@ -172,8 +172,8 @@ async fn audit_folder(clearing: &Clearing, graph: &StepGraph, id: UnitId, depth:
     let digest = Digest::of(&bytes);
     let holds = || Audit { published: Some(digest), ..row(unit, None, Audited::Holds, None) };
     if depth == Depth::Digest {
-        match clearing.package(graph, id).await {
-            Ok(packaged) if packaged.image.digest == digest => return holds(),
+        match clearing.package(graph, id, Known::Nothing).await {
+            Ok(packaged) if packaged.seen.digest == digest => return holds(),
             // Another packer's bytes tell by their content alone.
             Ok(_) => {}
             Err(error) => return unlike(clearing, unit, &error),

@@ -118,13 +118,19 @@ impl Archive {
         if !tgz.starts_with(&[0x1f, 0x8b]) {
             return Err(ArchiveError::NotGzip);
         }
-        let mut tar = tar::Archive::new(Capped { inner: GzDecoder::new(tgz), left: budget });
-        let mut reading = Reading::default();
-        for entry in tar.entries().map_err(damaged)?.raw(true) {
-            reading.take(entry.map_err(damaged)?)?;
+        let (archive, stream) = Reading::all(Capped { inner: GzDecoder::new(tgz), left: budget })?;
+        match stream.inner.into_inner() {
+            [] => archive.finish(),
+            [0x1f, 0x8b, ..] => Err(ArchiveError::SecondMember),
+            _ => Err(ArchiveError::Trailing("gzip")),
         }
-        check_end(tar.into_inner())?;
-        reading.finish()
+    }
+
+    /// Reads what an archive is compressed from.
+    pub(super) fn read_tar(tar: &[u8]) -> Result<Self, ArchiveError> {
+        let mut budget = STREAM_LIMIT;
+        let (archive, _) = Reading::all(Capped { inner: tar, left: &mut budget })?;
+        archive.finish()
     }
 
     /// The top folder's name, which Helm ignores.
@@ -157,6 +163,24 @@ struct Reading {
 }
 
 impl Reading {
+    /// Reads a tar to its end; behind its end marker stand only zeros.
+    fn all<R: Read>(stream: R) -> Result<(Self, R), ArchiveError> {
+        let mut tar = tar::Archive::new(stream);
+        let mut reading = Self::default();
+        for entry in tar.entries().map_err(damaged)?.raw(true) {
+            reading.take(entry.map_err(damaged)?)?;
+        }
+        let mut stream = tar.into_inner();
+        let mut buffer = [0; 8 << 10];
+        loop {
+            match stream.read(&mut buffer).map_err(damaged)? {
+                0 => return Ok((reading, stream)),
+                read if buffer[..read].iter().any(|byte| *byte != 0) => return Err(ArchiveError::Trailing("tar")),
+                _ => {}
+            }
+        }
+    }
+
     fn take<R: Read>(&mut self, mut entry: tar::Entry<'_, R>) -> Result<(), ArchiveError> {
         self.entries += 1;
         if self.entries > ENTRY_LIMIT {
@@ -214,23 +238,6 @@ impl Reading {
             return Err(ArchiveError::NoChartYaml { root: quoted(&root) });
         }
         Ok(Archive { root, files: self.files })
-    }
-}
-
-/// Behind the tar's end marker stand only zeros, behind those only the gzip trailer, and behind that nothing.
-fn check_end(mut stream: Capped<'_, GzDecoder<&[u8]>>) -> Result<(), ArchiveError> {
-    let mut buffer = [0; 8 << 10];
-    loop {
-        match stream.read(&mut buffer).map_err(damaged)? {
-            0 => break,
-            read if buffer[..read].iter().any(|byte| *byte != 0) => return Err(ArchiveError::Trailing("tar")),
-            _ => {}
-        }
-    }
-    match stream.inner.into_inner() {
-        [] => Ok(()),
-        [0x1f, 0x8b, ..] => Err(ArchiveError::SecondMember),
-        _ => Err(ArchiveError::Trailing("gzip")),
     }
 }
 

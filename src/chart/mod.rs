@@ -75,6 +75,13 @@ pub fn read(tgz: &[u8]) -> Result<Chart, ChartError> {
     Ok(Chart { archive, metadata })
 }
 
+/// Reads the tar of a chart archive whole, as if it were compressed.
+fn read_tar(tar: &[u8]) -> Result<Chart, ChartError> {
+    let archive = Archive::read_tar(tar)?;
+    let metadata = load::load(&archive)?;
+    Ok(Chart { archive, metadata })
+}
+
 /// Upstream's text as errors carry it: at most 300 characters, otherwise raw.
 fn quoted(text: &str) -> String {
     text.chars().take(300).collect()

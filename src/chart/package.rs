@@ -183,11 +183,29 @@ impl Source {
         self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
     }
 
+    /// The bytes of those files.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.files.values().map(|bytes| bytes.len() as u64).sum()
+    }
+
     /// Packages the chart.
     ///
     /// `dependencies` are archives by the name of the dependency; each takes the place of whatever `charts/` has under
     /// that name. What Chart.yaml declares besides must stand in `charts/`.
     pub fn package(&self, dependencies: &BTreeMap<String, Vec<u8>>) -> Result<Package, PackageError> {
+        let (tar, chart) = self.tar(dependencies)?;
+        let archive = write::gzip(&tar)?;
+        let (config, annotations) = (config::config(&chart.metadata), config::annotations(&chart.metadata));
+        Ok(Package { archive, config, annotations, chart })
+    }
+
+    /// Whether the chart could be packaged with these dependencies: all but the compressing, which is most of the work.
+    pub fn check(&self, dependencies: &BTreeMap<String, Vec<u8>>) -> Result<(), PackageError> {
+        self.tar(dependencies).map(|_| ())
+    }
+
+    fn tar(&self, dependencies: &BTreeMap<String, Vec<u8>>) -> Result<(Vec<u8>, Chart), PackageError> {
         for name in dependencies.keys() {
             if !self.metadata.dependencies.iter().any(|declared| declared.name == *name) {
                 let why = "has no place: Chart.yaml does not declare it".to_owned();
@@ -202,11 +220,10 @@ impl Source {
         if !missing.is_empty() {
             return Err(PackageError::Missing(missing));
         }
-        let archive = write::archive(&arranged)?;
+        let tar = write::tar(&arranged);
         // Reading it back says what the rest of chartsync will say of it, and holds it to every limit.
-        let chart = super::read(&archive)?;
-        let (config, annotations) = (config::config(&chart.metadata), config::annotations(&chart.metadata));
-        Ok(Package { archive, config, annotations, chart })
+        let chart = super::read_tar(&tar)?;
+        Ok((tar, chart))
     }
 }
 

@@ -25,7 +25,10 @@ async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {
     let State::Change(change) = row.state else { return };
     let unit = graph.unit(row.unit);
     let (Some(mirror), Some(pin)) = (unit.mirror(), row.pin.clone()) else {
-        if let Err(error) = clear_folder(clearing, graph, row, change).await {
+        // What would be published was cleared when it was packaged for this plan, or for an earlier one.
+        if let (Change::Sign, Some(published)) = (change, row.package)
+            && let Err(error) = clearing.would_clear_published(graph, row.unit, published).await
+        {
             row.add(packaging_finding(&clearing.workspace, unit, &error));
         }
         return;

@@ -17,10 +17,11 @@ pub mod trust;
 use std::collections::BTreeMap;
 
 pub use diff::Change;
-pub use observe::{Ask, Network, Observed, PackageSeen, Rights};
+pub use observe::{Ask, Network, Observed, Rights};
 pub use rows::{Row, State};
 
 use crate::artifact::Clearing;
+pub use crate::artifact::PackageSeen;
 use crate::diagnostic::Severity;
 use crate::finding::{Code, Finding};
 use crate::graph::{StepGraph, UnitId};

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::{ChartImage, ClearError, Clearing, PackagingError};
+use crate::artifact::{ClearError, Clearing, Known, PackageSeen, PackagingError};
+use crate::cache::Cache;
 use crate::graph::{PinState, StepGraph, UnitId};
 use crate::lock::Pin;
 use crate::oci::{Digest, Reference, Repository};
@@ -30,6 +31,16 @@ pub struct Ask {
     pub every_source: bool,
     /// Pins that are new or differ from the base revision's.
     pub sources_of: HashSet<UnitId>,
+}
+
+impl Ask {
+    /// What may be known from before: it serves plans, and nothing of it a run that writes.
+    fn known<'a>(&self, cache: &'a Cache) -> Known<'a> {
+        match self.rights {
+            Rights::Read => Known::Cached(cache),
+            Rights::Write => Known::Nothing,
+        }
+    }
 }
 
 /// Whether registries are asked.
@@ -84,25 +95,6 @@ pub struct Observed {
     pub package_error: Option<PackagingError>,
     /// When the destination was asked.
     pub at: Instant,
-}
-
-/// A first-party chart as it would be published, or as it is where its content is there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PackageSeen {
-    /// Of the image manifest.
-    pub digest: Digest,
-    /// Of the archive.
-    pub archive: Digest,
-    /// The archive's bytes.
-    pub archive_size: u64,
-}
-
-impl PackageSeen {
-    /// Of this image.
-    #[must_use]
-    pub fn of(image: &ChartImage) -> Self {
-        Self { digest: image.digest, archive: image.archive.digest, archive_size: image.archive.size }
-    }
 }
 
 /// Asks the registries about these charts. Charts without a satisfying pin are not asked about.
@@ -195,24 +187,25 @@ async fn observe_folder(graph: &StepGraph, id: UnitId, clearing: &Clearing, ask:
     if ask.network == Network::Offline && needs_bytes(graph, id) {
         return observed;
     }
-    let packaged = match clearing.package(graph, id).await {
+    let known = ask.known(&clearing.cache);
+    let packaged = match clearing.package(graph, id, known).await {
         Ok(packaged) => packaged,
         Err(error) => {
             observed.package_error = Some(error);
             return observed;
         }
     };
-    observed.package = Some(PackageSeen::of(&packaged.image));
+    observed.package = Some(packaged.seen);
     if ask.network == Network::Offline {
         return observed;
     }
     observed.at = Instant::now();
     let registry = destination(&clearing.registries, &reference.repository, ask);
-    observe_name(&mut observed, &registry, reference, &packaged.image.digest).await;
+    observe_name(&mut observed, &registry, reference, &packaged.seen.digest).await;
     if let Destination::Other(held) = observed.destination {
-        match clearing.compare(&packaged, reference, &held, &clearing.cache).await {
-            Ok(image) => {
-                observed.package = Some(PackageSeen::of(&image));
+        match clearing.compare(graph, id, &packaged, &held, known).await {
+            Ok(published) => {
+                observed.package = Some(published);
                 observed.destination = Destination::Same;
             }
             Err(PackagingError::Clear(ClearError::Registry(error))) => {

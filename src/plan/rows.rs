@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::artifact::{ClearError, Created, PackagingError, Refused};
+use crate::artifact::{ClearError, Created, PackageSeen, PackagingError, Refused};
 use crate::chart::Version;
 use crate::diagnostic::{Location, Severity};
 use crate::finding::{Code, Exception, Finding, Holder};
@@ -13,7 +13,7 @@ use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
 use crate::plan::beside::Beside;
 use crate::plan::diff::{Block, Change, Decision, Destination, Side, Signature, Source, Upstream, decide, upstream};
-use crate::plan::observe::{Observed, PackageSeen, exceptions};
+use crate::plan::observe::{Observed, exceptions};
 use crate::plan::signers;
 use crate::provenance::Verdict;
 use crate::registry::RegistryError;

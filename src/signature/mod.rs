@@ -169,9 +169,9 @@ impl Signatures {
     pub async fn sign(&self, registry: &Registry, cleared: &Cleared, role: Role) -> Result<Signed, SignatureError> {
         let closed = |_| SignatureError::Defect("the count of signatures at once is closed".to_owned());
         let _permit = self.permits.acquire().await.map_err(closed)?;
-        let reference = cleared.pin().reference();
+        let reference = cleared.reference();
         let _turn = self.turns.take(&reference.repository).await;
-        let place = Place { reference: &reference, digest: &cleared.pin().digest };
+        let place = Place { reference, digest: cleared.digest() };
         // What is listed must be there as well before a name is written: a list alone proves nothing.
         let (kept, _) = self.kept(place).await;
         let (artifact, how) = match self.look_with(registry, place, role, kept, Thoroughness::First).await {

@@ -4,6 +4,7 @@
 //! not what the mirrored ones among those are pinned to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -36,7 +37,7 @@ pub struct FirstParty {
     /// Where it is published.
     pub destination: Repository,
     /// Its files, ready to be packaged.
-    pub source: Source,
+    pub source: Arc<Source>,
     /// The digests of its files' bytes, by path below its folder.
     pub files: BTreeMap<String, Digest>,
     /// Dependencies that this workspace publishes, by name.
@@ -145,6 +146,7 @@ pub(super) fn place(
             Ok(destination) => {
                 let files = source.files().map(|(path, bytes)| (path.to_owned(), Digest::of(bytes))).collect();
                 let dependencies = BTreeMap::new();
+                let source = Arc::new(source);
                 placed.push(FirstParty { name: folder, version, destination, source, files, dependencies });
             }
             Err(error) => {
@@ -168,7 +170,7 @@ fn check(chart: &FirstParty, around: Around<'_>) -> (BTreeMap<String, Dependency
     let (found, mut problems) = dependencies::find(chart, around);
     // What the dependencies from this workspace hold matters to the registry's bytes only: here stand-ins do.
     let stand_ins = found.keys().filter_map(|name| Some((name.clone(), stand_in(name)?))).collect();
-    if let Err(error) = chart.source.package(&stand_ins) {
+    if let Err(error) = chart.source.check(&stand_ins) {
         problems.push(unpackageable(&format!("{CHARTS}/{}", chart.name), &error));
     }
     let dependencies = found.into_iter().filter_map(|(name, found)| Some((name, found?))).collect();

@@ -20,6 +20,7 @@ mod findings;
 mod firstparty;
 mod firstparty_broken;
 mod firstparty_dependencies;
+mod firstparty_known;
 mod firstparty_local;
 mod inputs;
 mod interop;

@@ -6,7 +6,7 @@
 //! (`flate2` with `miniz_oxide`, whose output may differ between its versions), gives every chart of the same content
 //! another digest. The golden digests of `tests/it/packaging.rs` say so when it happens.
 
-use std::io::{self, Write as _};
+use std::io::Write as _;
 
 use flate2::{Compression, GzBuilder};
 use tar::{EntryType, Header};
@@ -31,13 +31,20 @@ const NAME_LIMIT: usize = 100;
 /// What an entry's size is rounded up to.
 const BLOCK: usize = 512;
 
-/// The `.tgz` of a chart.
-pub(super) fn archive(chart: &Arranged) -> Result<Vec<u8>, PackageError> {
+/// The tar of a chart.
+pub(super) fn tar(chart: &Arranged) -> Vec<u8> {
     let mut tar = Vec::new();
     put(&mut tar, &chart.metadata.name, chart);
     // Two empty blocks end a tar.
     tar.resize(tar.len() + 2 * BLOCK, 0);
-    gzip(&tar).map_err(|error| ChartError::from(ArchiveError::Damaged(quoted(&error.to_string()))).into())
+    tar
+}
+
+/// The `.tgz` of a tar.
+pub(super) fn gzip(tar: &[u8]) -> Result<Vec<u8>, PackageError> {
+    let mut encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(Vec::new(), LEVEL);
+    let packed = encoder.write_all(tar).and_then(|()| encoder.finish());
+    packed.map_err(|error| ChartError::from(ArchiveError::Damaged(quoted(&error.to_string()))).into())
 }
 
 /// Appends a chart and its subcharts below `folder`.
@@ -103,10 +110,4 @@ fn pax_path(path: &str) -> String {
     let digits = bare.to_string().len();
     let length = if (bare + digits).to_string().len() == digits { bare + digits } else { bare + digits + 1 };
     format!("{length} path={path}\n")
-}
-
-fn gzip(tar: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(Vec::new(), LEVEL);
-    encoder.write_all(tar)?;
-    encoder.finish()
 }
