@@ -62,8 +62,9 @@ fn the_repository_itself_is_a_good_workspace() {
     assert_eq!(mirror.source.as_str(), "quay.io/jetstack/charts/cert-manager");
     assert_eq!(mirror.destination.as_str(), "ghcr.io/vexxhost/charts/cert-manager");
     let versions: Vec<_> = mirror.versions.iter().map(|declared| declared.version.as_str()).collect();
-    assert_eq!(versions, ["v1.11.5", "v1.15.5"]);
-    assert_eq!(mirror.versions[1].location, Location::at("mirrors/cert-manager.yaml", 9, 5));
+    // As written: Renovate puts the newest first.
+    assert_eq!(versions, ["v1.15.5", "v1.11.5"]);
+    assert_eq!(mirror.versions[1].location, Location::at("mirrors/cert-manager.yaml", 10, 5));
     assert!(mirror.trust.required);
     let fingerprint = "1020CF3C033D4F35BAE1C19E1226061C665DF13E";
     assert_eq!(mirror.trust.fingerprints, [fingerprint.parse().unwrap()]);

@@ -40,6 +40,7 @@ mod ranges;
 mod referrers;
 mod refusals;
 mod registry;
+mod renovate;
 mod rig;
 mod saved;
 mod sharding;
