@@ -16,6 +16,8 @@ use super::quoted;
 pub(super) const SIZE_LIMIT: usize = 1 << 20;
 /// The most values in one document, aliases written out.
 const NODE_LIMIT: usize = 100_000;
+/// How many bytes of text count as one more value.
+const TEXT_WEIGHT: usize = 64;
 /// How deep values may be nested.
 const DEPTH_LIMIT: usize = 64;
 
@@ -185,6 +187,8 @@ impl<'a> Reader<'a> {
                 return Ok(raw);
             }
             Event::Scalar(text, style, anchor, tag) => {
+                // Long texts count more than once: an alias repeats them, too.
+                self.count(text.len() / TEXT_WEIGHT)?;
                 let is_text = tag.as_ref().is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
                 if tag.is_some() && !is_text {
                     return Err(format!("it has a tag at `{}`", quoted(&text)));

@@ -110,6 +110,15 @@ fn what_readers_understand_differently_is_refused() {
     check("a: 'b\u{2028} c'".as_bytes(), "readers understand it differently");
 }
 
+/// Half a megabyte of text that an alias repeats must not become gigabytes.
+#[test]
+fn aliases_cannot_repeat_long_texts_without_end() {
+    let yaml = format!("a: &a {}\nb: [{}]", "x".repeat(500_000), "*a, ".repeat(100_000));
+    assert!(yaml.len() <= SIZE_LIMIT);
+    assert_eq!(Node::parse(yaml.as_bytes()), Err("it has more than 100000 values, aliases written out".into()));
+    assert!(Node::parse(format!("a: &a {}\nb: *a", "x".repeat(500_000)).as_bytes()).is_ok());
+}
+
 #[test]
 fn what_all_readers_understand_is_read() {
     for yaml in
