@@ -133,6 +133,13 @@ impl Archive {
         archive.finish()
     }
 
+    /// An archive of these files, whatever they hold.
+    #[cfg(test)]
+    pub(super) fn of(files: &[(&str, &str)]) -> Self {
+        let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        Self { root: "a".into(), files: files.collect() }
+    }
+
     /// The top folder's name, which Helm ignores.
     #[must_use]
     pub fn root(&self) -> &str {

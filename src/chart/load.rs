@@ -17,7 +17,7 @@ pub(super) const DEPTH_LIMIT: usize = 16;
 /// The most bytes of a YAML file that are checked.
 const YAML_LIMIT: usize = 1 << 20;
 /// The most bytes times `[` and `{` of a YAML file that is checked: 5,000 of them in 200 KiB.
-const FLOW_LIMIT: usize = 1 << 30;
+pub(super) const FLOW_LIMIT: usize = 1 << 30;
 
 /// Files by path below the chart's folder.
 pub(super) type Files<'a> = Vec<(&'a str, &'a [u8])>;

@@ -116,6 +116,34 @@ impl Metadata {
         &self.config
     }
 
+    /// A field with one value; none where it is empty.
+    pub(super) fn field(&self, name: &str) -> Option<String> {
+        match self.config.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The annotation of this name.
+    pub(super) fn annotation(&self, name: &str) -> Option<&str> {
+        self.config.get("annotations")?.get(name)?.as_str()
+    }
+
+    /// Where its sources are, as written.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &str> {
+        self.config.get("sources").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Its maintainers, each in one line: `Ada <ada@upstream.example> https://upstream.example`.
+    pub(super) fn maintainers(&self) -> impl Iterator<Item = String> {
+        objects(&self.config, "maintainers").map(|person| {
+            let email = Some(text(person, "email")).filter(|email| !email.is_empty()).map(|email| format!("<{email}>"));
+            let parts = [text(person, "name").to_owned(), email.unwrap_or_default(), text(person, "url").to_owned()];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        })
+    }
+
     /// Whether a config blob says, as data, what Helm would have written for this chart.
     pub fn check_config(&self, config_json: &[u8]) -> Result<(), MetadataError> {
         let Value::Object(mut config) = strict_json(config_json).map_err(MetadataError::ConfigJson)? else {

@@ -22,6 +22,8 @@ pub mod package;
 
 pub mod content;
 
+pub mod difference;
+
 pub use archive::{Archive, ArchiveError};
 pub use metadata::{Dependency, Metadata, MetadataError};
 pub use version::{Range, RangeError, Version, VersionError};

@@ -368,7 +368,7 @@ fn key_text(key: Raw) -> Result<String, String> {
 }
 
 /// The type that an unquoted scalar has in YAML 1.1 as the Go library has it (no base 60, no dates).
-fn plain(text: String) -> Node {
+pub(super) fn plain(text: String) -> Node {
     match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => return Node::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Node::Bool(true),
