@@ -5,6 +5,7 @@
 
 pub mod clear;
 pub mod clearing;
+pub mod compared;
 pub mod image;
 mod known;
 pub mod packaged;
@@ -15,6 +16,7 @@ pub mod terms;
 pub use clear::Memory;
 pub use clear::{ClearError, Cleared, Fetched, Known, Refused, derive};
 pub use clearing::{Clearing, Created};
+pub use compared::{CompareError, Kept, Reach};
 pub use image::{ChartImage, ImageError};
 pub use packaged::{Incomparable, PackageSeen, Packaged, PackagingError};
 pub use terms::{Terms, Unsigned};

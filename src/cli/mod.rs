@@ -3,6 +3,7 @@
 //! Owns flags, exit statuses and which stream a text goes to. The only module that prints.
 
 mod apply;
+mod diff;
 mod graph;
 mod lock;
 mod merge;
@@ -129,6 +130,8 @@ enum Command {
     Merge(merge::Options),
     /// Audit what is published, from the destination's own bytes.
     Verify(verify::Options),
+    /// Tell what changes between two versions of a chart: images, rights, values, files.
+    Diff(diff::Options),
     /// Draw the steps with their keys and states.
     Graph(graph::Options),
     /// Tell which inputs make a chart's steps what they are.
@@ -146,6 +149,7 @@ impl Command {
             Self::Merge(options) => options.report.format,
             Self::Verify(options) => options.report.format,
             Self::Why(options) => options.report.format,
+            Self::Diff(options) => options.report.format,
             Self::Graph(_) | Self::Render(_) => Format::Human,
         }
     }
@@ -180,6 +184,7 @@ pub fn main() -> ExitCode {
             Command::Merge(options) => merge::run(common, &options),
             Command::Verify(options) => verify::run(common, &options).await,
             Command::Graph(options) => graph::run(common, &options).await,
+            Command::Diff(options) => diff::run(common, &options).await,
             Command::Why(options) => why::run(common, &options),
         }
     });

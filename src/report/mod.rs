@@ -6,6 +6,7 @@
 
 pub mod annotations;
 mod answer;
+mod difference;
 pub mod escape;
 mod human;
 pub mod json;
@@ -14,7 +15,8 @@ mod progress;
 mod view;
 mod words;
 
-pub use human::{Why, audit, error, outcome, plan, problems, resolution, validated, why};
+pub use difference::{Compared, Side, Taken};
+pub use human::{Why, audit, difference, error, outcome, patch, plan, problems, resolution, validated, why};
 pub use progress::Progress;
 pub use words::APPLY_PATCH;
 

@@ -14,6 +14,7 @@ mod bundles;
 mod conflicts;
 mod corners;
 mod crash;
+mod differences;
 mod documents;
 mod faults;
 mod findings;

@@ -4,6 +4,7 @@
 //! the summary.
 
 mod audit;
+mod difference;
 mod finding;
 mod outcome;
 mod page;
@@ -14,6 +15,7 @@ mod validated;
 mod why;
 
 pub use audit::audit;
+pub use difference::{difference, patch};
 pub use outcome::outcome;
 pub use plan::plan;
 pub use problems::{error, problems};

@@ -6,6 +6,7 @@
 
 mod audit;
 mod beside;
+mod difference;
 mod matrix;
 mod merged;
 mod outcome;
@@ -17,6 +18,7 @@ mod validated;
 mod why;
 
 pub use audit::audit;
+pub use difference::{DIFFERENCE_SCHEMA, difference};
 pub use matrix::matrix;
 pub use merged::{Merged, NotWhole, merge};
 pub use outcome::outcome;

@@ -1,0 +1,149 @@
+//! What changes between two versions, told from archives of a real registry.
+
+use serde_json::Value;
+
+use crate::support::firstparty::{Bench, chart};
+use crate::support::images::{Entry, Image, archive, chart_yaml, config};
+use crate::support::process::run;
+use crate::support::tools::Tool;
+use crate::support::workspace::unsigned;
+
+const DEPLOYMENT: &str = "kind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: 1\n";
+const ROLE: &str = "kind: ClusterRole\nmetadata:\n  name: web\nrules:\n- resources: [\"*\"]\n";
+
+/// A chart of one version with these values and templates.
+fn release(version: &str, values: &str, templates: &[(&str, &str)]) -> Image {
+    let yaml = chart_yaml("web", version);
+    let mut files = vec![("web/Chart.yaml".to_owned(), yaml.as_str()), ("web/values.yaml".to_owned(), values)];
+    files.extend(templates.iter().map(|(name, text)| (format!("web/templates/{name}"), *text)));
+    let entries: Vec<_> = files.iter().map(|(path, text)| Entry::File(path, text.as_bytes())).collect();
+    Image::of(config("web", version), archive(&entries), None)
+}
+
+/// `web` 1.0.0 and 1.1.0 in the upstream layout, declared and pinned.
+fn two_versions(bench: &Bench) -> [Image; 2] {
+    let old = release("1.0.0", "image: {repository: a/web, tag: 1.0.0}\nreplicas: 1\n", &[("web.yaml", DEPLOYMENT)]);
+    let changed = DEPLOYMENT.replace('1', "2");
+    let new = release(
+        "1.1.0",
+        "image: {repository: a/web, tag: 1.1.0}\nreplicas: 1\nmore: true\n",
+        &[("web.yaml", &changed), ("rbac.yaml", ROLE)],
+    );
+    for (image, tag) in [(&old, "1.0.0"), (&new, "1.1.0")] {
+        image.put(&bench.workspace.path("upstream/web"), tag);
+    }
+    mirror(bench, &["1.0.0", "1.1.0"]);
+    bench.workspace.run("lock").ok();
+    [old, new]
+}
+
+fn mirror(bench: &Bench, versions: &[&str]) {
+    bench.workspace.mirror("web", "upstream.example/web", &format!("{}/web", bench.parent()), versions, &unsigned());
+}
+
+/// A command's JSON.
+#[track_caller]
+fn json(bench: &Bench, words: &str) -> Value {
+    let ran = run(bench.workspace.command().args(words.split_whitespace())).ok();
+    serde_json::from_slice(&ran.stdout).unwrap()
+}
+
+#[test]
+fn pinned_versions_are_compared_and_each_archive_is_fetched_once() {
+    needs!(Tool::Distribution);
+    let bench = Bench::new();
+    let [old, _] = two_versions(&bench);
+    bench.workspace.run("apply").ok();
+    bench.workspace.forget_cache();
+    bench.registry.front().take();
+    let told = bench.workspace.run("diff web 1.0.0 1.1.0").ok();
+    assert_eq!(bench.registry.front().take_counts(), [("GET blob".to_owned(), 2)]);
+    told.says("web 1.0.0 → 1.1.0")
+        .says(&format!("{}, as pinned", old.digest()))
+        .says("! new rule for everything: ClusterRole web: resources: *  templates/rbac.yaml:5")
+        .says("! new: ClusterRole web  templates/rbac.yaml:1")
+        .says("~ a/web:1.0.0 → 1.1.0  values.yaml:1")
+        .says("~ Deployment web  templates/web.yaml:1")
+        .says("+ more: true  values.yaml:3")
+        .says("~ values.yaml  ");
+
+    // What was found is kept: neither archives nor registries are needed any more.
+    bench.workspace.run("diff web 1.0.0 1.1.0 --offline").ok().says("! new: ClusterRole web");
+    assert_eq!(bench.registry.front().take_counts(), []);
+    let json = json(&bench, "diff web v1.0.0 1.1.0 --format json");
+    assert_eq!((&json["kind"], &json["old"]["from"]), (&"difference".into(), &"pinned".into()));
+    assert_eq!((&json["difference"]["images"]["changed"], &json["patch"]), (&1.into(), &Value::Null));
+    bench.workspace.run("diff web 1.1.0 1.0.0").ok().says("- ClusterRole web");
+    bench.workspace.run("diff web 1.1.0 1.1.0").ok().says("the same files");
+}
+
+#[test]
+fn a_patch_is_what_other_tools_would_print() {
+    needs!(Tool::Distribution);
+    let bench = Bench::new();
+    two_versions(&bench);
+    let patch = bench.workspace.run("diff web 1.0.0 1.1.0 --patch").ok().stdout();
+    let of_template = "--- a/templates/web.yaml\n+++ b/templates/web.yaml\n@@ -2,4 +2,4 @@\n metadata:\n   name: web\n spec:\n-  replicas: 1\n+  replicas: 2\n";
+    assert!(patch.contains(of_template), "{patch}");
+    assert!(
+        patch.contains("--- /dev/null\n+++ b/templates/rbac.yaml\n@@ -0,0 +1,5 @@\n+kind: ClusterRole\n"),
+        "{patch}"
+    );
+    let json = json(&bench, "diff web 1.0.0 1.1.0 --patch --format json");
+    assert!(json["patch"][1]["text"].as_str().unwrap().starts_with("@@ -0,0 +1,5 @@"), "{json}");
+}
+
+#[test]
+fn a_version_without_a_pin_is_what_names_stand_for_now_and_said_so() {
+    needs!(Tool::Distribution);
+    let bench = Bench::new();
+    let [old, new] = two_versions(&bench);
+    bench.workspace.run("apply").ok();
+    mirror(&bench, &["1.0.0"]);
+    bench.workspace.run("lock").ok();
+    let unverified = "upstream.example/web:1.1.0 names now; nothing of it was verified";
+    bench.workspace.run("diff web 1.0.0 1.1.0").ok().says(unverified).says("! new: ClusterRole web");
+    // Upstream withdrew it, the destination has it still.
+    std::fs::remove_file(bench.workspace.path("upstream/web/index.json")).unwrap();
+    old.put(&bench.workspace.path("upstream/web"), "1.0.0");
+    let json = json(&bench, "diff web 1.0.0 1.1.0 --format json");
+    assert_eq!((&json["new"]["from"], &json["new"]["digest"]), (&"published".into(), &new.digest().into()));
+    bench.workspace.run("diff web published:1.0.0 published:1.1.0").ok().says("! new: ClusterRole web");
+    bench.workspace.run(&format!("diff web {} upstream:1.0.0", new.digest())).ok().says("- ClusterRole web");
+    bench.workspace.run("diff web 1.0.0 upstream:1.1.0").exits(1).says("does not exist");
+    bench.workspace.run("diff web 1.0.0 2.0.0").exits(1).says("not pinned").says("2.0.0 does not exist");
+    bench.workspace.run("diff web 1.0.0 1.1.0 --offline").exits(1).says("no registry was asked");
+    bench.workspace.run("diff web@1.0.0 1.0.0 1.1.0").exits(1).says("write `chartsync diff web OLD 1.0.0`");
+    bench.workspace.run("diff wob 1.0.0 1.1.0").exits(1).says("did you mean");
+}
+
+/// Nobody has the archive any more: an error, and never an empty difference.
+#[test]
+fn what_cannot_be_had_is_an_error() {
+    needs!(Tool::Distribution);
+    let bench = Bench::new();
+    two_versions(&bench);
+    bench.workspace.forget_cache();
+    std::fs::remove_dir_all(bench.workspace.path("upstream/web/blobs")).unwrap();
+    bench.workspace.run("diff web 1.0.0 1.1.0").exits(1).says("cannot be had");
+    bench.workspace.run("diff web 1.0.0 1.1.0 --offline").exits(1).says("not in the cache");
+}
+
+#[test]
+fn a_folder_is_compared_with_what_is_published_of_it() {
+    needs!(Tool::Distribution);
+    let bench = Bench::new();
+    chart(&bench.workspace, "own", "1.0.0", "");
+    bench.workspace.run("apply").ok();
+    chart(&bench.workspace, "own", "1.1.0", "kubeVersion: '>=1.30'\n");
+    bench.workspace.write("charts/own/values.yaml", "says: goodbye\n");
+    bench
+        .workspace
+        .run("diff own 1.0.0 1.1.0")
+        .ok()
+        .says("own:1.0.0 names now")
+        .says("charts/own, packaged here")
+        .says("! kubeVersion: none → >=1.30  Chart.yaml:")
+        .says("~ says: hello → goodbye  values.yaml:1");
+    bench.workspace.run("diff own upstream:1.0.0 1.1.0").exits(1).says("it has no upstream");
+}
