@@ -15,6 +15,7 @@ use sigstore_verify::{
 use crate::oci::strict_json;
 use crate::signature::evidence::{ahead, fit, logged};
 use crate::signature::key::PublicKey;
+use crate::signature::stamp::Authorities;
 use crate::signature::statement::PAYLOAD_TYPE;
 use crate::signature::{Part, Place, Rejected};
 
@@ -49,6 +50,7 @@ pub(super) struct Judge {
     has_certificate_logs: bool,
     /// The names of the logs of signatures.
     logs: Vec<Vec<u8>>,
+    authorities: Authorities,
 }
 
 impl std::fmt::Debug for Judge {
@@ -61,7 +63,8 @@ impl Judge {
     pub(super) fn new(trusted_root: &TrustedRoot, keys: Vec<PublicKey>, unlogged: Unlogged) -> Result<Self, Error> {
         let has_certificate_logs = !trusted_root.ctlogs.is_empty();
         let logs = trusted_root.tlogs.iter().map(|log| log.log_id.key_id.as_bytes().to_vec()).collect();
-        Ok(Self { verifier: Verifier::new(trusted_root)?, keys, unlogged, has_certificate_logs, logs })
+        let authorities = Authorities::of(trusted_root);
+        Ok(Self { verifier: Verifier::new(trusted_root)?, keys, unlogged, has_certificate_logs, logs, authorities })
     }
 
     /// Whether this bundle is a signature of one of these signers for exactly this place.
@@ -97,6 +100,7 @@ impl Judge {
             policy = policy.skip_sct();
         }
         logged(bundle, &self.logs)?;
+        self.authorities.check(bundle)?;
         let verified = self.verifier.verify(digest(place), bundle, &policy);
         let result = verified.map_err(|error| {
             let names_it =
@@ -131,6 +135,7 @@ impl Judge {
         // A bundle that a key made may carry no evidence of time at all: then there is nothing more to verify.
         let stamped = !material.timestamp_verification_data.rfc3161_timestamps.is_empty();
         if stamped || !material.tlog_entries.is_empty() {
+            self.authorities.check(bundle)?;
             let mut policy = PublicKeyVerificationPolicy::new(key.der());
             if self.unlogged == Unlogged::Counts {
                 policy = policy.skip_tlog_unsafe();

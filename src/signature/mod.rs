@@ -13,6 +13,7 @@ mod key;
 mod make;
 mod rejected;
 mod services;
+mod stamp;
 mod statement;
 mod tokens;
 mod tries;

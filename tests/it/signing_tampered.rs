@@ -171,6 +171,15 @@ fn witness_rows(other: &Value, foreign: &Value) -> Vec<Row> {
         // The time and the signature's digest stand near the front, the authority's signature at the end.
         row("what the time stamp says", "time stamp", |bundle| flip_at(at(bundle, STAMP), |_| 100)),
         row("a byte of the authority's signature", "time stamp", |bundle| flip_at(at(bundle, STAMP), |len| len - 1)),
+        row("the status of the authority's answer", "time stamp", |bundle| flip_at(at(bundle, STAMP), |_| 8)),
+        row("the version of the token", "time stamp", |bundle| flip_at(at(bundle, STAMP), |_| 34)),
+        row("the kind of digest in the token", "time stamp", |bundle| flip_at(at(bundle, STAMP), |_| 49)),
+        row("the authority's certificate in the token", "time stamp", |bundle| flip(at(bundle, STAMP))),
+        row("a time stamp, and something after it", "time stamp", |bundle| {
+            let stamp = at(bundle, STAMP);
+            let bytes = [STANDARD.decode(stamp.as_str().unwrap()).unwrap(), vec![5, 0]].concat();
+            *stamp = STANDARD.encode(bytes).into();
+        }),
         taken("the time stamp of another chart", "time stamp", STAMP, other),
         row("a time stamp that is none", "time stamp", |bundle| *at(bundle, STAMP) = json!(STANDARD.encode("none"))),
     ]
