@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sigstore_verify::crypto::{parse_certificate_info, verify_signature};
-use sigstore_verify::types::{Bundle, DsseEnvelope, TransparencyLogEntry};
+use sigstore_verify::types::{Bundle, Checkpoint, DsseEnvelope, TransparencyLogEntry};
 
 use crate::signature::{Part, Rejected};
 
@@ -59,16 +59,34 @@ fn consistent(entry: &TransparencyLogEntry, logs: &[Vec<u8>]) -> Result<(), Reje
     if proof.log_index.get() >= proof.tree_size {
         return wrong("its place is beyond the end of the log");
     }
-    let name = checkpoint.origin().split(' ').next().unwrap_or_default();
-    let by_log = |hint: &[u8], by: &str| log.starts_with(hint) && by == name;
-    if !checkpoint.signatures().iter().any(|signature| by_log(signature.key_id.as_bytes(), &signature.name)) {
+    if !signed_by(checkpoint, log) {
         return wrong("its checkpoint does not name the log as its signer");
+    }
+    if proof.checkpoint.envelope() != written(checkpoint) {
+        return wrong("its checkpoint is not written as logs do");
     }
     let timed = entry.inclusion_promise.is_some();
     if !timed && (entry.integrated_time.is_some() || proof.log_index != entry.log_index) {
         return wrong("it says more than the log has signed");
     }
     Ok(())
+}
+
+/// Whether a checkpoint says that this log has signed it: under the name of its origin, with the beginning of the log's own name.
+pub(super) fn signed_by(checkpoint: &Checkpoint, log: &[u8]) -> bool {
+    let origin = checkpoint.origin().split(' ').next().unwrap_or_default();
+    let by_log = |hint: &[u8], by: &str| log.starts_with(hint) && by == origin;
+    checkpoint.signatures().iter().any(|signature| by_log(signature.key_id.as_bytes(), &signature.name))
+}
+
+/// A checkpoint as logs write it (<https://c2sp.org/tlog-checkpoint>). `sigstore-verify` reads it however it is spaced.
+pub(super) fn written(checkpoint: &Checkpoint) -> String {
+    let mut note = String::from_utf8_lossy(checkpoint.signed_data()).into_owned() + "\n";
+    for signature in checkpoint.signatures() {
+        let bytes = [signature.key_id.as_bytes(), signature.signature.as_bytes()].concat();
+        note = note + "\u{2014} " + &signature.name + " " + &STANDARD.encode(bytes) + "\n";
+    }
+    note
 }
 
 /// How far in the future it was logged, by this machine's clock.

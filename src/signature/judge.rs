@@ -67,6 +67,11 @@ impl Judge {
         Ok(Self { verifier: Verifier::new(trusted_root)?, keys, unlogged, has_certificate_logs, logs, authorities })
     }
 
+    /// The names of the logs of signatures.
+    pub(super) fn logs(&self) -> &[Vec<u8>] {
+        &self.logs
+    }
+
     /// Whether this bundle is a signature of one of these signers for exactly this place.
     pub(super) fn judge(&self, bytes: &[u8], place: Place<'_>, signers: &Signers) -> Result<Verified, Rejected> {
         let bundle = read(bytes)?;
@@ -160,12 +165,12 @@ fn read(bytes: &[u8]) -> Result<Bundle, Rejected> {
     }
     let known = serde_json::to_value(&bundle).map_err(|error| Rejected::new(Part::Bundle, error))?;
     match unknown(&value, &known, "") {
-        Some(path) => Err(Rejected::new(Part::Bundle, format!("cosign does not know its field `{path}`"))),
+        Some(path) => Err(Rejected::new(Part::Bundle, format!("its field `{path}` is none that cosign writes"))),
         None => Ok(bundle),
     }
 }
 
-/// The first field that was read and not understood: it is not written again.
+/// The first field that was read and not understood, or would not be written like this.
 fn unknown(read: &Value, known: &Value, path: &str) -> Option<String> {
     match (read, known) {
         (Value::Object(read), Value::Object(known)) => read.iter().find_map(|(name, value)| {
@@ -180,6 +185,8 @@ fn unknown(read: &Value, known: &Value, path: &str) -> Option<String> {
         (Value::Array(read), Value::Array(known)) => {
             read.iter().zip(known).find_map(|(read, known)| unknown(read, known, path))
         }
+        // Base64 can be written in other ways that are read as well.
+        (Value::String(read), Value::String(known)) if read != known => Some(path.to_owned()),
         _ => None,
     }
 }

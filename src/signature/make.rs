@@ -26,19 +26,24 @@ pub(super) enum Hand {
 /// How often it is signed anew when the log's answer to a signature was lost for good.
 const SIGNATURES: usize = 2;
 
-/// Signs the statement for this place.
-pub(super) async fn make(place: Place<'_>, hand: &Hand, services: &Services) -> Result<Bytes, SignatureError> {
-    let mut made = once(place, hand, services).await;
+/// Signs the statement for this place, to be logged in one of `logs`.
+pub(super) async fn make(
+    place: Place<'_>,
+    hand: &Hand,
+    services: &Services,
+    logs: &[Vec<u8>],
+) -> Result<Bytes, SignatureError> {
+    let mut made = once(place, hand, services, logs).await;
     for _ in 1..SIGNATURES {
         if !matches!(made, Err(SignatureError::EntryLost)) {
             break;
         }
-        made = once(place, hand, services).await;
+        made = once(place, hand, services, logs).await;
     }
     made
 }
 
-async fn once(place: Place<'_>, hand: &Hand, services: &Services) -> Result<Bytes, SignatureError> {
+async fn once(place: Place<'_>, hand: &Hand, services: &Services, logs: &[Vec<u8>]) -> Result<Bytes, SignatureError> {
     let statement = place.statement();
     let signed = pae(PAYLOAD_TYPE, &statement);
     let defect = |error: String| SignatureError::Defect(error);
@@ -56,7 +61,7 @@ async fn once(place: Place<'_>, hand: &Hand, services: &Services) -> Result<Byte
     };
     let signature = DsseSignature::new(signature, KeyId::default());
     let envelope = DsseEnvelope::new(PAYLOAD_TYPE.to_owned(), PayloadBytes::new(statement), signature);
-    let (stamp, entry) = services.witness(&envelope, &maker).await?;
+    let (stamp, entry) = services.witness(&envelope, &maker, logs).await?;
     let mut bundle = BundleV03::new(material, SignatureContent::DsseEnvelope(envelope));
     if let Some(entry) = entry {
         bundle = bundle.with_tlog_entry(entry);

@@ -15,6 +15,7 @@ mod rejected;
 mod services;
 mod stamp;
 mod statement;
+mod tiles;
 mod tokens;
 mod tries;
 mod trust;
@@ -235,7 +236,8 @@ impl Signatures {
         role: Role,
     ) -> Result<Artifact, SignatureError> {
         let hand = self.hand(role).await?;
-        let bundle = make::make(place, &hand, self.services().await?).await?;
+        let logs = self.judge().await?.logs();
+        let bundle = make::make(place, &hand, self.services().await?, logs).await?;
         let subject = Descriptor::of(IMAGE_MANIFEST, &cleared.fetched().image.bytes);
         let artifact = attachment(bundle, subject, self.created());
         // Even if it does not hold now, by a clock that is wrong: it is logged, and is judged again before it is used.

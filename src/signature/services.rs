@@ -24,6 +24,7 @@ use sigstore_sign::types::{
 use crate::oci::Digest;
 use crate::settings::is_loopback;
 use crate::signature::error::{Service, SignatureError};
+use crate::signature::tiles;
 use crate::signature::tries::{Failure, Line};
 
 /// Who made a signature, as a log wants to know it.
@@ -107,12 +108,13 @@ impl Services {
 
     /// Time stamp and log entry of a signature, as far as there are services for them.
     ///
-    /// [`SignatureError::EntryLost`] when a log of the second kind has an entry whose answer was lost: such a log tells of an
-    /// entry once, and only another signature gets another answer.
+    /// `logs` are those of the trusted root. [`SignatureError::EntryLost`] when a log of the second kind has an entry whose answer
+    /// was lost, and publishes it nowhere: such a log tells of an entry once, and only another signature gets another answer.
     pub(super) async fn witness(
         &self,
         envelope: &DsseEnvelope,
         maker: &Maker,
+        logs: &[Vec<u8>],
     ) -> Result<(Option<TimestampToken>, Option<TransparencyLogEntry>), SignatureError> {
         use sigstore_sign::tsa::Error;
         let mut stamp = None;
@@ -127,7 +129,7 @@ impl Services {
         }
         let entry = match &self.log {
             Some((log, line)) => {
-                let entry = line.ask(async || log.enter(envelope, maker).await.map_err(failure)).await?;
+                let entry = line.ask(async || log.enter(envelope, maker, logs).await.map_err(failure)).await?;
                 Some(entry.ok_or(SignatureError::EntryLost)?)
             }
             None => None,
@@ -138,7 +140,12 @@ impl Services {
 
 impl Log {
     /// The entry of this signature; `None` when the log has it and does not give it back.
-    async fn enter(&self, envelope: &DsseEnvelope, maker: &Maker) -> Result<Option<TransparencyLogEntry>, RekorError> {
+    async fn enter(
+        &self,
+        envelope: &DsseEnvelope,
+        maker: &Maker,
+        logs: &[Vec<u8>],
+    ) -> Result<Option<TransparencyLogEntry>, RekorError> {
         match self {
             Self::V1(client) => {
                 let entry = match client.create_dsse_entry(dsse_entry(envelope, maker)?).await {
@@ -159,7 +166,11 @@ impl Log {
                     Maker::Key(key) => HashedRekordV2::new_with_public_key(&hash, signature, key, details),
                 };
                 match client.create_entry(entry).await {
-                    Err(RekorError::Status { status: 409, .. }) => Ok(None),
+                    // The same, but a log of this kind only tells where the entry is.
+                    Err(RekorError::Status { status: 409, message }) => match place(&message) {
+                        Some(index) => tiles::entry(client, index, logs).await,
+                        None => Ok(None),
+                    },
                     other => other.map(Some),
                 }
             }
@@ -194,6 +205,12 @@ async fn logged_before(client: &RekorClient, message: &str) -> Result<LogEntry, 
         Err(RekorError::Status { status: 404, message }) => Err(RekorError::Http(message)),
         other => other,
     }
+}
+
+/// Where a log of the second kind says that an entry is.
+fn place(message: &str) -> Option<u64> {
+    let (_, index) = message.split_once("with index ")?;
+    index.split(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// The services for one signature. Those of a private instance may go without time stamps.

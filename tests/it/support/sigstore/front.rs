@@ -1,5 +1,6 @@
 //! What stands between one test and the shared Sigstore: it counts what reaches each service, and breaks them for this test alone.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -25,6 +26,8 @@ pub(crate) enum Fault {
     Broken,
     /// Does its work, but the answer never arrives.
     AnswerLost,
+    /// 404.
+    NotThere,
 }
 
 /// A request that reached a service.
@@ -41,11 +44,16 @@ pub(crate) struct Seen {
 pub(crate) struct Fronted {
     sigstore: &'static Sigstore,
     doors: [Door; 4],
-    seen: Arc<Mutex<Vec<Seen>>>,
-    flights: Arc<Flights>,
-    witness: Arc<Mutex<Option<Witness>>>,
+    watched: Watched,
     signing_config: PathBuf,
     _dir: TempDir,
+}
+
+/// What a service does with the requests that come next, one after the other, and with all that come later.
+#[derive(Default)]
+struct Faults {
+    next: VecDeque<Option<Fault>>,
+    then: Option<Fault>,
 }
 
 /// Is told of a request that has arrived, before anything is done about it.
@@ -62,13 +70,15 @@ const SERVICES: [Service; 4] = [Service::Issuer, Service::Fulcio, Service::Rekor
 
 impl Fronted {
     pub(crate) fn new(sigstore: &'static Sigstore, version: RekorVersion) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (flights, witness) = (Arc::new(Flights::default()), Arc::default());
+        let watched = Watched::default();
         let mut config = fs::read_to_string(sigstore.signing_config(version)).unwrap();
         let doors = SERVICES.map(|service| {
             let port = sigstore.parts.ports.of(service, version);
             let behind = port.unwrap_or_else(|| sigstore.issuer().rsplit(':').next().unwrap().parse().unwrap());
-            let door = Door::open(service, behind, (&seen, &flights, &witness));
+            // Rekor v2 leaves it to any server of files to publish what it writes: here the door does.
+            let v2 = service == Service::Rekor && version == RekorVersion::V2;
+            let published = v2.then(|| sigstore.parts.tiles.clone());
+            let door = Door::open(service, behind, published, &watched);
             // The issuer keeps its address: tokens are compared with it.
             if service != Service::Issuer {
                 let (from, to) = (format!("localhost:{behind}"), format!("localhost:{}", door.port));
@@ -80,7 +90,7 @@ impl Fronted {
         let dir = TempDir::new().unwrap();
         let signing_config = dir.path().join("signing_config.json");
         fs::write(&signing_config, config).unwrap();
-        Self { sigstore, doors, seen, flights, witness, signing_config, _dir: dir }
+        Self { sigstore, doors, watched, signing_config, _dir: dir }
     }
 
     /// As the shared one's, through the doors.
@@ -100,27 +110,38 @@ impl Fronted {
 
     /// From now on a service does this.
     pub(crate) fn fail(&self, service: Service, fault: Fault) {
-        self.fail_times(service, fault, usize::MAX);
+        *self.door(service).faults.lock().unwrap() = Faults { then: Some(fault), ..Faults::default() };
     }
 
     /// The next requests to a service, this many, meet a fault; then it is itself again.
     pub(crate) fn fail_times(&self, service: Service, fault: Fault, times: usize) {
-        *self.door(service).fault.lock().unwrap() = Some((fault, times));
+        self.fail_in_turn(service, &vec![Some(fault); times]);
+    }
+
+    /// The next requests to a service meet these faults, one after the other; then it is itself again.
+    pub(crate) fn fail_in_turn(&self, service: Service, faults: &[Option<Fault>]) {
+        let next = faults.iter().copied().collect();
+        *self.door(service).faults.lock().unwrap() = Faults { next, then: None };
     }
 
     /// From now on a service does its work.
     pub(crate) fn heal(&self, service: Service) {
-        *self.door(service).fault.lock().unwrap() = None;
+        *self.door(service).faults.lock().unwrap() = Faults::default();
+    }
+
+    /// From now on nobody publishes what Rekor v2 writes.
+    pub(crate) fn unpublish(&self) {
+        self.door(Service::Rekor).unpublished.store(true, Ordering::SeqCst);
     }
 
     /// The requests since the last call, in the order of their arrival.
     pub(crate) fn take(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.seen.lock().unwrap())
+        std::mem::take(&mut *self.watched.seen.lock().unwrap())
     }
 
     /// How many requests have reached a service since the last [`Self::take`].
     pub(crate) fn count(&self, service: Service) -> usize {
-        self.seen.lock().unwrap().iter().filter(|seen| seen.service == service).count()
+        self.watched.seen.lock().unwrap().iter().filter(|seen| seen.service == service).count()
     }
 
     /// How many entries Rekor has taken since the last [`Self::take`], also those whose answer was lost.
@@ -129,22 +150,22 @@ impl Fronted {
             let posted = seen.service == Service::Rekor && seen.request.starts_with("POST ");
             posted && seen.request.contains("/log/entries") && seen.status.is_some_and(|status| status < 300)
         };
-        self.seen.lock().unwrap().iter().filter(taken).count()
+        self.watched.seen.lock().unwrap().iter().filter(taken).count()
     }
 
     /// How many requests there were at the services at once, at most, since the last call.
     pub(crate) fn most_at_once(&self) -> usize {
-        self.flights.most.swap(0, Ordering::SeqCst)
+        self.watched.flights.most.swap(0, Ordering::SeqCst)
     }
 
     /// From now on `witness` is called for each request that arrives, which is then done whatever happens to its sender.
     pub(crate) fn on_request(&self, witness: impl Fn() + Send + Sync + 'static) {
-        *self.witness.lock().unwrap() = Some(Box::new(witness));
+        *self.watched.witness.lock().unwrap() = Some(Box::new(witness));
     }
 
     /// From now on nobody is told.
     pub(crate) fn unwatched(&self) {
-        *self.witness.lock().unwrap() = None;
+        *self.watched.witness.lock().unwrap() = None;
     }
 
     fn door(&self, service: Service) -> &Door {
@@ -153,28 +174,34 @@ impl Fronted {
 }
 
 /// What all doors tell of what comes through them.
-type Watched<'a> = (&'a Arc<Mutex<Vec<Seen>>>, &'a Arc<Flights>, &'a Arc<Mutex<Option<Witness>>>);
+#[derive(Clone, Default)]
+struct Watched {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    flights: Arc<Flights>,
+    witness: Arc<Mutex<Option<Witness>>>,
+}
 
 /// One port in front of one service.
 struct Door {
     service: Service,
     port: u16,
-    fault: Arc<Mutex<Option<(Fault, usize)>>>,
+    faults: Arc<Mutex<Faults>>,
+    unpublished: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
 }
 
 impl Door {
-    fn open(service: Service, behind: u16, (seen, flights, witness): Watched<'_>) -> Self {
+    fn open(service: Service, behind: u16, published: Option<PathBuf>, watched: &Watched) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (fault, closed) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (faults, unpublished, closed) = (Arc::default(), Arc::default(), Arc::new(AtomicBool::new(false)));
         let visitor = Visitor {
             service,
             behind,
-            seen: Arc::clone(seen),
-            flights: Arc::clone(flights),
-            witness: Arc::clone(witness),
-            fault: Arc::clone(&fault),
+            published,
+            watched: watched.clone(),
+            faults: Arc::clone(&faults),
+            unpublished: Arc::clone(&unpublished),
         };
         let ends = Arc::clone(&closed);
         thread::spawn(move || {
@@ -187,7 +214,7 @@ impl Door {
                 thread::spawn(move || drop(visitor.serve(&stream)));
             }
         });
-        Self { service, port, fault, closed }
+        Self { service, port, faults, unpublished, closed }
     }
 }
 
@@ -203,24 +230,28 @@ impl Drop for Door {
 struct Visitor {
     service: Service,
     behind: u16,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    flights: Arc<Flights>,
-    witness: Arc<Mutex<Option<Witness>>>,
-    fault: Arc<Mutex<Option<(Fault, usize)>>>,
+    /// What is published beside the service, as files.
+    published: Option<PathBuf>,
+    watched: Watched,
+    faults: Arc<Mutex<Faults>>,
+    unpublished: Arc<AtomicBool>,
 }
 
 impl Visitor {
     /// One request, one answer, and the connection ends.
     fn serve(&self, client: &TcpStream) -> io::Result<()> {
         let (request, bytes) = read_request(client)?;
-        if let Some(witness) = self.witness.lock().unwrap().as_ref() {
+        if let Some(witness) = self.watched.witness.lock().unwrap().as_ref() {
             witness();
         }
         let fault = self.next_fault();
+        let page = self.page(&request);
         let place = self.record(request);
         let mut client = client;
         match fault {
+            None if let Some(page) = page => client.write_all(&page),
             None => client.write_all(&self.ask(place, &bytes)?),
+            Some(Fault::NotThere) => client.write_all(&refusal("404 Not Found", "")),
             Some(Fault::Down) => Ok(()),
             Some(Fault::AnswerLost) => self.ask(place, &bytes).map(drop),
             // Until the client gives up.
@@ -234,33 +265,40 @@ impl Visitor {
     }
 
     fn next_fault(&self) -> Option<Fault> {
-        let mut slot = self.fault.lock().unwrap();
-        let (fault, times) = slot.as_mut()?;
-        let fault = *fault;
-        *times -= 1;
-        if *times == 0 {
-            *slot = None;
-        }
-        Some(fault)
+        let mut faults = self.faults.lock().unwrap();
+        faults.next.pop_front().unwrap_or(faults.then)
+    }
+
+    /// A published file, as servers of files answer; `None` if this is no such request.
+    fn page(&self, request: &str) -> Option<Vec<u8>> {
+        let path = request.strip_prefix("GET /api/v2/")?;
+        let published = self.published.as_ref().filter(|_| !self.unpublished.load(Ordering::SeqCst))?;
+        Some(match fs::read(published.join(path)) {
+            Ok(file) => {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", file.len());
+                [head.into_bytes(), file].concat()
+            }
+            Err(_) => refusal("404 Not Found", ""),
+        })
     }
 
     /// Writes a request down; gives its place in the list.
     fn record(&self, request: String) -> usize {
-        let mut seen = self.seen.lock().unwrap();
+        let mut seen = self.watched.seen.lock().unwrap();
         seen.push(Seen { service: self.service, request, status: None });
         seen.len() - 1
     }
 
     /// The service's answer, whole.
     fn ask(&self, place: usize, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        let now = self.flights.now.fetch_add(1, Ordering::SeqCst) + 1;
-        self.flights.most.fetch_max(now, Ordering::SeqCst);
+        let now = self.watched.flights.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.watched.flights.most.fetch_max(now, Ordering::SeqCst);
         let answer = self.answer(bytes);
         // Before the client has it: what it asks next is another request.
-        self.flights.now.fetch_sub(1, Ordering::SeqCst);
+        self.watched.flights.now.fetch_sub(1, Ordering::SeqCst);
         let answer = answer?;
         let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        if let Some(seen) = self.seen.lock().unwrap().get_mut(place) {
+        if let Some(seen) = self.watched.seen.lock().unwrap().get_mut(place) {
             seen.status = status;
         }
         Ok(answer)

@@ -152,7 +152,7 @@ impl Sigstore {
                 serde_json::from_slice::<serde_json::Value>(&log).unwrap()["treeSize"].as_u64().unwrap()
             }
             RekorVersion::V2 => {
-                let checkpoint = fs::read_to_string(&self.parts.checkpoint).unwrap();
+                let checkpoint = fs::read_to_string(self.parts.tiles.join("checkpoint")).unwrap();
                 checkpoint.lines().nth(1).unwrap().parse().unwrap()
             }
         }

@@ -23,8 +23,8 @@ const SINCE: &str = "2020-01-01T00:00:00Z";
 pub(super) struct Parts {
     pub(super) ports: Ports,
     pub(super) trusted_root: PathBuf,
-    /// Where Rekor v2 publishes its size: it serves no tiles itself.
-    pub(super) checkpoint: PathBuf,
+    /// What Rekor v2 publishes: it leaves it to others to serve these files.
+    pub(super) tiles: PathBuf,
     signing_configs: [PathBuf; 2],
     keeper: Keeper,
 }
@@ -129,8 +129,8 @@ impl Parts {
         for part in [&database, &server, &signer, &fulcio, &ct, &rekor_v1, &rekor_v2, &tsa] {
             part.alive()?;
         }
-        let checkpoint = rekor_v2.file("tiles/checkpoint");
-        Ok(move |keeper| Self { ports, trusted_root, checkpoint, signing_configs, keeper })
+        let tiles = rekor_v2.file("tiles");
+        Ok(move |keeper| Self { ports, trusted_root, tiles, signing_configs, keeper })
     }
 }
 
