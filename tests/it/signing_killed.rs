@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::support::charts::Desk;
+use crate::support::images::Image;
 use crate::support::process::spawn;
 use crate::support::registry::{Kind, Registry};
-use crate::support::signed::Signed;
+use crate::support::signed::{Signed, keyless};
 use crate::support::sigstore::{COSIGNS, Claims, Fronted, RekorVersion, Sigstore, eventually};
 use crate::support::tools::Tool;
+use crate::support::workspace::{Workspace, unsigned};
 
 const VERSION: &str = "1.0.0";
+/// More than signing one makes requests: each is killed at another one.
+const CHARTS: usize = 30;
 
 /// What the next run finds of the one that was killed, beside the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,22 +46,40 @@ impl Reaper {
     }
 }
 
+/// Charts `web0`, `web1` and so on, each in a repository of its own: published, and only their signatures are missing.
+fn published(sigstore: &'static Sigstore, kind: Kind, rekor: RekorVersion) -> Signed {
+    let registry = Registry::start(kind);
+    let fronted = Fronted::new(sigstore, rekor);
+    let names: Vec<String> = (0..CHARTS).map(|at| format!("web{at}")).collect();
+    let plain = Workspace::new(&registry.repository("all")).plain_http(&registry.host());
+    let plain = plain.layout("upstream.example", "upstream");
+    let signing = Workspace::signing(&registry.repository("all/charts"), &keyless(sigstore));
+    let mut workspace = signing.plain_http(&registry.host());
+    for name in &names {
+        Image::chart(name, VERSION, "", None).put(&plain.path("upstream").join(name), VERSION);
+        let ends = ["upstream", "charts"].map(|end| registry.repository(&format!("all/{end}/{name}")));
+        for (at, end) in ends.iter().enumerate() {
+            let source = format!("upstream.example/{name}");
+            plain.mirror(&format!("{name}-{at}"), &source, end, &[VERSION], &unsigned());
+        }
+        workspace.mirror(name, &ends[0], &ends[1], &[VERSION], &unsigned());
+    }
+    plain.run("lock").ok();
+    plain.run("apply").ok();
+    workspace.write("sigstore/trusted_root.json", std::fs::read(sigstore.trusted_root()).unwrap());
+    workspace.write("sigstore/signing_config.json", std::fs::read(fronted.signing_config()).unwrap());
+    workspace.set_all(&fronted.github_env(&Claims::default()));
+    workspace.run("lock").ok();
+    Signed { registry, desk: Desk::new(), workspace, sigstore, fronted, version: rekor }
+}
+
 fn killed(kind: Kind, rekor: RekorVersion, cache: Cache) {
     needs!(Tool::Distribution, Tool::Olareg, Tool::Crane, Tool::Oras);
     let Some(sigstore) = Sigstore::get() else { return };
-    let (registry, desk) = (Registry::start(kind), Desk::new());
-    let fronted = Fronted::new(sigstore, rekor);
-    Signed::publish_unsigned(&registry, "upstream", &[VERSION]);
-    let workspace = Signed::offer(&registry, sigstore, &fronted, "none", &[VERSION]);
-    let mut signed = Signed { registry, desk, workspace, sigstore, fronted, version: rekor };
+    let signed = published(sigstore, kind, rekor);
     let mut killed = 0;
     loop {
-        let publish = format!("run-{killed}");
-        let reference = signed.registry.repository(&format!("{publish}/web:{VERSION}"));
-        // The chart is there; only its signature is missing.
-        Signed::publish_unsigned(&signed.registry, &publish, &[VERSION]);
-        signed.workspace = Signed::offer(&signed.registry, sigstore, &signed.fronted, &publish, &[VERSION]);
-
+        let apply = format!("apply --chart web{killed}");
         let reaper = Reaper::after(killed);
         let (here, there) = (reaper.clone(), reaper.clone());
         signed.registry.front().set_fault(move |_, _| {
@@ -65,7 +87,7 @@ fn killed(kind: Kind, rekor: RekorVersion, cache: Cache) {
             None
         });
         signed.fronted.on_request(move || there.asked());
-        let running = spawn(signed.workspace.command().arg("apply"));
+        let running = spawn(signed.workspace.command().args(apply.split(' ')));
         reaper.pid.store(running.pid(), Ordering::SeqCst);
         let ran = running.wait();
         signed.registry.front().clear_fault();
@@ -74,40 +96,45 @@ fn killed(kind: Kind, rekor: RekorVersion, cache: Cache) {
         if cache == Cache::Forgotten {
             signed.workspace.forget_cache();
         }
-        let again = signed.workspace.run("apply").ok();
-        let verified = signed.workspace.run("verify").ok();
-        assert!(!verified.said().contains("signature-twice"), "after {killed} requests: {again}\n{verified}");
+        let again = signed.workspace.run(&apply).ok();
+        let reference = signed.registry.repository(&format!("all/charts/web{killed}:{VERSION}"));
         assert_eq!(signed.bundles(&reference), 1, "after {killed} requests: {again}");
         if ran.code() == 0 {
-            for cosign in COSIGNS {
-                sigstore.cosign_verify(cosign, rekor, &Claims::default().identity(), &reference, &[]).ok();
-            }
             break;
         }
         assert_eq!(ran.code(), -1, "after {killed} requests: {ran}");
-        sigstore.cosign_verify(Tool::Cosign3, rekor, &Claims::default().identity(), &reference, &[]).ok();
         killed += 1;
     }
     // The name, the chart, the look; token, certificate, time stamp, entry; blobs, image manifest, list; the look again.
     assert!(killed >= 15, "{killed}");
+    let all: Vec<_> = (0..=killed).map(|at| format!("--chart web{at}")).collect();
+    let verified = signed.workspace.run(&format!("verify --quick {}", all.join(" "))).ok();
+    assert!(!verified.said().contains("signature-twice"), "{verified}");
+    let identity = Claims::default().identity();
+    for (at, cosign) in [0, killed / 2, killed].into_iter().zip([COSIGNS[0], COSIGNS[1], COSIGNS[0]]) {
+        let reference = signed.registry.repository(&format!("all/charts/web{at}:{VERSION}"));
+        sigstore.cosign_verify(cosign, rekor, &identity, &reference, &[]).ok();
+    }
 }
 
-#[test]
-fn on_a_registry_without_referrers() {
-    killed(Kind::Distribution, RekorVersion::V1, Cache::Kept);
+macro_rules! killed {
+    ($($name:ident: $kind:ident, $rekor:ident, $cache:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                killed(Kind::$kind, RekorVersion::$rekor, Cache::$cache);
+            }
+        )*
+    };
 }
 
-#[test]
-fn on_a_registry_without_referrers_and_the_cache_is_lost() {
-    killed(Kind::Distribution, RekorVersion::V2, Cache::Forgotten);
-}
-
-#[test]
-fn on_a_registry_with_referrers() {
-    killed(Kind::Olareg, RekorVersion::V2, Cache::Kept);
-}
-
-#[test]
-fn on_a_registry_with_referrers_and_the_cache_is_lost() {
-    killed(Kind::Olareg, RekorVersion::V1, Cache::Forgotten);
+killed! {
+    with_rekor_v1_on_a_registry_without_referrers: Distribution, V1, Kept;
+    with_rekor_v1_on_a_registry_without_referrers_and_the_cache_is_lost: Distribution, V1, Forgotten;
+    with_rekor_v2_on_a_registry_without_referrers: Distribution, V2, Kept;
+    with_rekor_v2_on_a_registry_without_referrers_and_the_cache_is_lost: Distribution, V2, Forgotten;
+    with_rekor_v1_on_a_registry_with_referrers: Olareg, V1, Kept;
+    with_rekor_v1_on_a_registry_with_referrers_and_the_cache_is_lost: Olareg, V1, Forgotten;
+    with_rekor_v2_on_a_registry_with_referrers: Olareg, V2, Kept;
+    with_rekor_v2_on_a_registry_with_referrers_and_the_cache_is_lost: Olareg, V2, Forgotten;
 }
