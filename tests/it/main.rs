@@ -53,6 +53,7 @@ mod signing_keys;
 mod signing_killed;
 mod signing_outage;
 mod signing_secrets;
+mod signing_slow;
 mod signing_tampered;
 mod signing_together;
 mod signing_unknown;

@@ -6,7 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use tempfile::TempDir;
@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// 404.
     NotThere,
+    /// Does its work when it is told to: [`Fronted::release`].
+    Held,
 }
 
 /// A request that reached a service.
@@ -58,6 +60,24 @@ struct Faults {
 
 /// Is told of a request that has arrived, before anything is done about it.
 type Witness = Box<dyn Fn() + Send + Sync>;
+
+/// The requests that wait to be released.
+#[derive(Default)]
+struct Held {
+    released: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Held {
+    fn wait(&self) {
+        drop(self.told.wait_while(self.released.lock().unwrap(), |released| !*released).unwrap());
+    }
+
+    fn release(&self) {
+        *self.released.lock().unwrap() = true;
+        self.told.notify_all();
+    }
+}
 
 /// How many requests are being answered at a time.
 #[derive(Default)]
@@ -129,6 +149,11 @@ impl Fronted {
         *self.door(service).faults.lock().unwrap() = Faults::default();
     }
 
+    /// From now on nobody waits: what was held is done, and what would be held as well.
+    pub(crate) fn release(&self) {
+        self.watched.held.release();
+    }
+
     /// From now on nobody publishes what Rekor v2 writes.
     pub(crate) fn unpublish(&self) {
         self.door(Service::Rekor).unpublished.store(true, Ordering::SeqCst);
@@ -173,12 +198,13 @@ impl Fronted {
     }
 }
 
-/// What all doors tell of what comes through them.
+/// What all doors tell of what comes through them, and whom they let wait.
 #[derive(Clone, Default)]
 struct Watched {
     seen: Arc<Mutex<Vec<Seen>>>,
     flights: Arc<Flights>,
     witness: Arc<Mutex<Option<Witness>>>,
+    held: Arc<Held>,
 }
 
 /// One port in front of one service.
@@ -251,6 +277,10 @@ impl Visitor {
         match fault {
             None if let Some(page) = page => client.write_all(&page),
             None => client.write_all(&self.ask(place, &bytes)?),
+            Some(Fault::Held) => {
+                self.watched.held.wait();
+                client.write_all(&self.ask(place, &bytes)?)
+            }
             Some(Fault::NotThere) => client.write_all(&refusal("404 Not Found", "")),
             Some(Fault::Down) => Ok(()),
             Some(Fault::AnswerLost) => self.ask(place, &bytes).map(drop),
