@@ -84,7 +84,7 @@ impl Token {
 
     /// Whether it still holds for so many seconds.
     pub(super) fn lasts(&self, now: i64, seconds: i64) -> bool {
-        self.claims["exp"].as_i64().is_some_and(|expires| expires - now >= seconds)
+        self.claims["exp"].as_i64().is_some_and(|expires| expires.saturating_sub(now) >= seconds)
     }
 
     /// Whether issuer and identity are these, now.
@@ -109,12 +109,12 @@ impl Token {
             return Err(SignatureError::BadToken(format!("it is not for the audience `{AUDIENCE}`")));
         }
         if !self.lasts(now, 1) {
-            let since = now - self.claims["exp"].as_i64().unwrap_or(now);
+            let since = now.saturating_sub(self.claims["exp"].as_i64().unwrap_or(now));
             return Err(SignatureError::BadToken(format!("it expired {since} s ago by this machine's clock")));
         }
         let begins = ["nbf", "iat"].iter().filter_map(|claim| self.claims[*claim].as_i64()).max().unwrap_or(now);
         if begins > now.saturating_add_unsigned(SKEW.as_secs()) {
-            let early = begins - now;
+            let early = begins.saturating_sub(now);
             return Err(SignatureError::BadToken(format!("it is valid only in {early} s by this machine's clock")));
         }
         Ok(())

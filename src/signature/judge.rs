@@ -170,6 +170,16 @@ fn read(bytes: &[u8]) -> Result<Bundle, Rejected> {
     }
 }
 
+/// Fields that may be there with nothing in them: `sigstore-verify` leaves them out when it writes a bundle.
+const MAY_BE_EMPTY: [&str; 6] = [
+    "verificationMaterial.timestampVerificationData.rfc3161Timestamps",
+    "verificationMaterial.tlogEntries.integratedTime",
+    "verificationMaterial.tlogEntries.inclusionPromise",
+    "verificationMaterial.tlogEntries.inclusionProof",
+    "verificationMaterial.tlogEntries.inclusionProof.checkpoint",
+    "dsseEnvelope.signatures.keyid",
+];
+
 /// The first field that was read and not understood, or would not be written like this.
 fn unknown(read: &Value, known: &Value, path: &str) -> Option<String> {
     match (read, known) {
@@ -177,14 +187,14 @@ fn unknown(read: &Value, known: &Value, path: &str) -> Option<String> {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match known.get(name) {
                 Some(known) => unknown(value, known, &path),
-                // What is empty is left out when written.
-                None if is_empty(value) => None,
+                None if is_empty(value) && MAY_BE_EMPTY.contains(&&*path) => None,
                 None => Some(path),
             }
         }),
-        (Value::Array(read), Value::Array(known)) => {
+        (Value::Array(read), Value::Array(known)) if read.len() == known.len() => {
             read.iter().zip(known).find_map(|(read, known)| unknown(read, known, path))
         }
+        (Value::Array(_), Value::Array(_)) => Some(path.to_owned()),
         // Base64 can be written in other ways that are read as well.
         (Value::String(read), Value::String(known)) if read != known => Some(path.to_owned()),
         _ => None,

@@ -95,12 +95,14 @@ impl Services {
         let Some((authority, line)) = &self.authority else {
             return Err(SignatureError::Defect("no certificate authority".to_owned()));
         };
+        // Some services say what they were asked.
+        let hidden = |text: &str| text.replace(token.expose_secret(), "(the token)");
         let ask = async || {
             let asked = authority.create_signing_certificate(token, key).await;
             asked.map(|chain| chain.leaf_certificate().clone()).map_err(|error| match error {
-                Error::Http(detail) => Failure::Passing(detail),
-                Error::Status { status, message } => Failure::of_status(status, &message),
-                other => Failure::Lasting(other.to_string()),
+                Error::Http(detail) => Failure::Passing(hidden(&detail)),
+                Error::Status { status, message } => Failure::of_status(status, &hidden(&message)),
+                other => Failure::Lasting(hidden(&other.to_string())),
             })
         };
         line.ask(ask).await

@@ -28,6 +28,8 @@ const ALGORITHMS: [(ObjectIdentifier, ObjectIdentifier); 3] = [
     // SHA-512
     (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"), ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4")),
 ];
+/// More than any structure of a token or a certificate holds.
+const MOST: usize = 100;
 /// `[0]` of a structure, with more inside.
 const FIRST: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber::N0 };
 
@@ -161,6 +163,9 @@ fn inside(element: AnyRef<'_>, tag: Tag) -> Result<Vec<AnyRef<'_>>, Wrong> {
 fn elements(bytes: &[u8]) -> Result<Vec<AnyRef<'_>>, Wrong> {
     let (mut reader, mut elements) = (SliceReader::new(bytes)?, Vec::new());
     while !reader.is_finished() {
+        if elements.len() == MOST {
+            return Err(Wrong::Shape);
+        }
         elements.push(AnyRef::decode(&mut reader)?);
     }
     Ok(elements)

@@ -31,7 +31,6 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn of_status(status: u16, message: &str) -> Self {
         let detail = format!("HTTP {status}: {}", message.trim_end_matches([':', ' ']));
-        let detail = detail.chars().take(300).collect();
         match status {
             429 => Self::Throttled(detail),
             500.. => Self::Passing(detail),
@@ -73,14 +72,14 @@ impl Line {
                 }
                 Ok(Err(Failure::Lasting(detail))) => {
                     self.answers.fetch_add(1, Ordering::SeqCst);
-                    return Err(SignatureError::Refused { service: self.service, detail });
+                    return Err(SignatureError::Refused { service: self.service, detail: bounded(&detail) });
                 }
                 Ok(Err(Failure::Passing(detail))) => (detail, TRIES),
                 Ok(Err(Failure::Throttled(detail))) => (detail, THROTTLED_TRIES),
                 Err(_) => (format!("no answer within {} s", self.patience.as_secs_f32()), TRIES),
             };
             if tries >= most {
-                let detail = format!("{detail} ({tries} tries)");
+                let detail = format!("{} ({tries} tries)", bounded(&detail));
                 if self.answers.load(Ordering::SeqCst) == before {
                     let _ = self.given_up.set(detail.clone());
                 }
@@ -94,6 +93,11 @@ impl Line {
     fn unreachable(&self, detail: String) -> SignatureError {
         SignatureError::Unreachable { service: self.service, detail }
     }
+}
+
+/// What a service says is anybody's.
+fn bounded(detail: &str) -> String {
+    detail.chars().take(300).collect()
 }
 
 #[cfg(test)]
@@ -137,6 +141,9 @@ mod tests {
         check(&status(503), "HTTP 503: it said (3 tries)", 3).await;
         check(&status(429), "could not be reached: HTTP 429: it said (4 tries)", 4).await;
         check(&status(400), "the transparency log (Rekor) refused: HTTP 400: it said", 1).await;
+        let endless = |_| Err(Failure::Lasting("x".repeat(1 << 20)));
+        let (said, _) = asked(&line(), async |tries| endless(tries)).await;
+        assert!(said.len() < 400, "{} bytes", said.len());
     }
 
     #[tokio::test]

@@ -85,6 +85,7 @@ fn nobody_is_shown_a_token() {
     watched.run("apply --chart web@1.0.1 --format json", &fixed).ok();
     for (service, fault, version) in [
         (Service::Fulcio, Fault::Broken, "1.0.2"),
+        (Service::Fulcio, Fault::Echoed, "1.0.2"),
         (Service::Tsa, Fault::Down, "1.0.3"),
         (Service::Rekor, Fault::AnswerLost, "1.0.4"),
     ] {

@@ -143,6 +143,10 @@ fn witness_rows(other: &Value, foreign: &Value) -> Vec<Row> {
             let checkpoint = at(bundle, "/verificationMaterial/tlogEntries/0/inclusionProof/checkpoint/envelope");
             *checkpoint = checkpoint.as_str().unwrap().replace("\u{2014} ", "\u{2014} x").into();
         }),
+        row("how the checkpoint is spaced", "log entry", |bundle| {
+            let checkpoint = at(bundle, "/verificationMaterial/tlogEntries/0/inclusionProof/checkpoint/envelope");
+            *checkpoint = checkpoint.as_str().unwrap().replace("\u{2014} ", "\u{2014}\t").into();
+        }),
         taken(
             "the checkpoint of a later entry",
             "log entry",
@@ -198,6 +202,11 @@ fn bundle_rows() -> Vec<Row> {
         set("an unknown media type", "bundle", "", "mediaType", json!("text/plain")),
         set("a field that nobody knows", "bundle", "", "more", json!("x")),
         set("a field that nobody knows in the log entry", "bundle", ENTRY, "more", json!("x")),
+        set("an empty field that nobody knows", "bundle", MATERIAL, "more", json!({})),
+        row("base64 of another alphabet", "bundle", |bundle| {
+            let hash = at(bundle, "/verificationMaterial/tlogEntries/0/inclusionProof/rootHash");
+            *hash = hash.as_str().unwrap().replace('/', "_").replace('+', "-").trim_end_matches('=').into();
+        }),
         row("two signatures", "bundle", |bundle| {
             let signature = at(bundle, "/dsseEnvelope/signatures/0").clone();
             at(bundle, "/dsseEnvelope/signatures").as_array_mut().unwrap().push(signature);

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use rayon::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::oci::{Digest, Reference};
@@ -114,6 +114,27 @@ fn no_byte_of_what_was_certified_and_logged_can_be_changed() {
                 assert!(parts.contains(&rejected.part), "byte {at} of {place}: {rejected}");
             });
         }
+    }
+}
+
+/// Whoever may push must not be able to attach a signature that counts here and does not exist for cosign.
+#[test]
+fn what_cosign_would_not_read_does_not_count() {
+    for bundle in [REKOR_V1, REKOR_V2] {
+        let case = Case::new(bundle);
+        let entry = "/verificationMaterial/tlogEntries/0";
+        for place in ["", "/verificationMaterial", entry, "/dsseEnvelope", "/dsseEnvelope/signatures/0"] {
+            for nothing in [json!(""), json!("0"), json!({}), json!([]), json!(null)] {
+                let mut value: Value = serde_json::from_str(bundle).unwrap();
+                value.pointer_mut(place).unwrap()["more"] = nothing;
+                let rejected = case.judge(value.to_string().as_bytes()).unwrap_err();
+                assert_eq!(rejected.part, Part::Bundle, "{place}: {rejected}");
+            }
+        }
+        // What others write down although there is nothing to say.
+        let mut value: Value = serde_json::from_str(bundle).unwrap();
+        value["dsseEnvelope"]["signatures"][0]["keyid"] = json!("");
+        case.judge(value.to_string().as_bytes()).unwrap();
     }
 }
 

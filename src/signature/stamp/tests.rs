@@ -127,6 +127,7 @@ fn bytes_that_are_no_token_are_refused() {
     for len in 0..token.len() {
         assert!(authorities.token(&token[..len]).is_err(), "{len}");
     }
+    assert_eq!(authorities.token(&[5, 0].repeat(1 << 20)), Err(Wrong::Shape));
     // A length that takes more bytes than it needs.
     let length = [&token[..1], &[0x83, 0], &token[2..]].concat();
     assert_eq!(authorities.token(&length), Err(Wrong::Shape));

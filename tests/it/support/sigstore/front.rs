@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// 404.
     NotThere,
+    /// 400, with what was asked.
+    Echoed,
     /// Does its work when it is told to: [`Fronted::release`].
     Held,
 }
@@ -271,16 +273,17 @@ impl Visitor {
             witness();
         }
         let fault = self.next_fault();
-        let page = self.page(&request);
+        let file = self.file(&request);
         let place = self.record(request);
         let mut client = client;
         match fault {
-            None if let Some(page) = page => client.write_all(&page),
+            None if let Some(file) = file => client.write_all(&file),
             None => client.write_all(&self.ask(place, &bytes)?),
             Some(Fault::Held) => {
                 self.watched.held.wait();
                 client.write_all(&self.ask(place, &bytes)?)
             }
+            Some(Fault::Echoed) => client.write_all(&page("400 Bad Request", &bytes)),
             Some(Fault::NotThere) => client.write_all(&refusal("404 Not Found", "")),
             Some(Fault::Down) => Ok(()),
             Some(Fault::AnswerLost) => self.ask(place, &bytes).map(drop),
@@ -300,7 +303,7 @@ impl Visitor {
     }
 
     /// A published file, as servers of files answer; `None` if this is no such request.
-    fn page(&self, request: &str) -> Option<Vec<u8>> {
+    fn file(&self, request: &str) -> Option<Vec<u8>> {
         let path = request.strip_prefix("GET /api/v2/")?;
         let published = self.published.as_ref().filter(|_| !self.unpublished.load(Ordering::SeqCst))?;
         Some(match fs::read(published.join(path)) {
@@ -372,6 +375,11 @@ fn read_request(client: &TcpStream) -> io::Result<(String, Vec<u8>)> {
     bytes.resize(start + length, 0);
     reader.read_exact(&mut bytes[start..])?;
     Ok((request, bytes))
+}
+
+fn page(status: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
 }
 
 fn refusal(status: &str, headers: &str) -> Vec<u8> {
