@@ -108,7 +108,8 @@ fn nobody_is_shown_a_token() {
         let mut parts = token.split('.').map(|part| part.as_bytes().to_vec());
         // The head is the same for everybody.
         parts.next().unwrap();
-        secrets.push(("a token's payload", parts.next().unwrap()));
+        // Its beginning: what services say is cut off somewhere.
+        secrets.push(("a token's payload", parts.next().unwrap()[..40].to_vec()));
         secrets.push(("a token's signature", parts.next().unwrap()));
     }
     watched.keeps(&secrets, &[]);

@@ -28,7 +28,7 @@ pub(crate) enum Fault {
     AnswerLost,
     /// 404.
     NotThere,
-    /// 400, with what was asked.
+    /// 400, and says what was sent.
     Echoed,
     /// Does its work when it is told to: [`Fronted::release`].
     Held,
@@ -283,7 +283,10 @@ impl Visitor {
                 self.watched.held.wait();
                 client.write_all(&self.ask(place, &bytes)?)
             }
-            Some(Fault::Echoed) => client.write_all(&page("400 Bad Request", &bytes)),
+            Some(Fault::Echoed) => {
+                let body = bytes.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |head| head + 4);
+                client.write_all(&page("400 Bad Request", &bytes[body..]))
+            }
             Some(Fault::NotThere) => client.write_all(&refusal("404 Not Found", "")),
             Some(Fault::Down) => Ok(()),
             Some(Fault::AnswerLost) => self.ask(place, &bytes).map(drop),
