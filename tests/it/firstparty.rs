@@ -104,40 +104,6 @@ fn something_else_under_the_name_blocks() {
 }
 
 #[test]
-fn the_same_tree_is_the_same_digest_wherever_it_lies() {
-    let digests: Vec<String> = [("022", "UTC", false), ("077", "Asia/Tokyo", true), ("000", "America/Lima", true)]
-        .into_iter()
-        .map(|(umask, zone, backwards)| {
-            let workspace = Workspace::new("registry.example/charts");
-            let mut files = vec![
-                ("charts/own/Chart.yaml", "apiVersion: v2\nname: own\nversion: 1.0.0\n"),
-                ("charts/own/values.yaml", "a: 1\n"),
-                ("charts/own/templates/b.yaml", "b: 1\n"),
-                ("charts/own/templates/a.yaml", "a: 1\n"),
-            ];
-            if backwards {
-                files.reverse();
-            }
-            for (path, text) in files {
-                let path = workspace.path(path);
-                let script = format!(
-                    "umask {umask}; mkdir -p '{}'; printf '%s' '{text}' > '{}'",
-                    path.parent().unwrap().display(),
-                    path.display()
-                );
-                run(Command::new("sh").arg("-c").arg(script)).ok();
-            }
-            let mut command = workspace.command();
-            command.env("TZ", zone).env("LC_ALL", "C").args(["plan", "--offline", "--format", "json"]);
-            let plan: Value = serde_json::from_slice(&run(&mut command).stdout).unwrap();
-            plan["charts"][0]["package"]["digest"].as_str().unwrap().to_owned()
-        })
-        .collect();
-    assert_eq!(digests[0], digests[1]);
-    assert_eq!(digests[0], digests[2]);
-}
-
-#[test]
 fn only_selects_one_kind() {
     needs!(Tool::Distribution, Tool::Crane);
     let bench = Bench::new();
@@ -291,7 +257,6 @@ fn one_identity_signs_one_kind() {
     signed.workspace.run("verify").ok().says(&publisher.identity()).says(&Claims::default().identity());
 }
 
-/// The registry stops to answer after each number of requests that an apply makes; the next apply finishes the work.
 #[test]
 fn the_repositorys_own_charts_are_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

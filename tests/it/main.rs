@@ -23,6 +23,7 @@ mod firstparty_broken;
 mod firstparty_dependencies;
 mod firstparty_known;
 mod firstparty_local;
+mod firstparty_same;
 mod inputs;
 mod interop;
 mod keyrings;

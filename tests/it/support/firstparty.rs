@@ -50,7 +50,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let registry = Registry::start(Kind::Distribution);
+        Self::on(Kind::Distribution)
+    }
+
+    pub(crate) fn on(kind: Kind) -> Self {
+        let registry = Registry::start(kind);
         let workspace = Workspace::new(&registry.repository("charts")).plain_http(&registry.host());
         Self { desk: Desk::new(), workspace: workspace.layout("upstream.example", "upstream"), registry }
     }
