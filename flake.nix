@@ -42,6 +42,8 @@
                 ./mirrors
                 ./mirrors.lock
                 ./README.md
+                ./SECURITY.md
+                ./renovate.json
                 ./ARCHITECTURE.md
                 ./benches
                 ./charts

@@ -79,6 +79,7 @@ BROKEN = [
     ("rules", ".gitattributes", "* -text\n", "", "text"),
     ("rules", "README.md", "](docs/your-own-repository.md)", "](docs/your-repository.md)", "is not there"),
     ("rules", "renovate.json", '{{{newValue}}}\\n{{{indentation}}}- {{{currentValue}}}', '{{{currentValue}}}\\n{{{indentation}}}- {{{newValue}}}', "first item"),
+    ("rules", "flake.nix", "                ./renovate.json\n", "", "tests/it/renovate.rs reads renovate.json"),
 ]
 
 

@@ -73,6 +73,7 @@ def problems(root):
     found += owners(root)
     found += attributes(root)
     found += renovate(root)
+    found += sources(root)
     return found
 
 
@@ -334,3 +335,16 @@ def renovate(root):
         if before[: match.start()] + made + before[match.end() :] == after:
             return
     yield "renovate.json: a new version does not become the first item below its marker"
+
+
+def sources(root):
+    """Nix builds and tests with the files that flake.nix names, so those must be all that sources and tests read."""
+    shown = set(re.findall(r"^ +\./([\w.-]+)$", (root / "flake.nix").read_text(), re.MULTILINE))
+    there = {path.name for path in root.iterdir()}
+    for path in sorted(path for folder in ("src", "tests", "benches") for path in (root / folder).rglob("*.rs")):
+        text = path.read_text()
+        read = re.findall(r'include_(?:str|bytes)!\("(?:\.\./)+([\w.-]+)', text)
+        if "CARGO_MANIFEST_DIR" in text:
+            read += re.findall(r'join\("([\w.-]+)', text)
+        for name in sorted(there.intersection(read) - shown):
+            yield f"flake.nix: {path.relative_to(root)} reads {name}, which Nix does not show it"
