@@ -249,7 +249,7 @@ impl Clearing {
         Ok(Made { image, config: config.into(), archive: archive.into(), content: Arc::new(content), share })
     }
 
-    /// The bytes of the folder and of what is packaged with it, as they come: what they are packed into is no larger.
+    /// The bytes of the folder's files and of the archives that are packaged with it.
     fn need(&self, graph: &StepGraph, unit: UnitId) -> u64 {
         let of_folder = self.first_party(graph.unit(unit)).map_or(0, |chart| chart.source.size());
         let of_pin = graph.unit(unit).pin().map_or(0, |pin| pin.archive_size);

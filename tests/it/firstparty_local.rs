@@ -164,6 +164,33 @@ fn a_version_out_of_range_is_told_at_its_line() {
     ran.says("charts/app/Chart.lock: error: its Chart.lock is out of sync");
 }
 
+/// Why that is refused: neither helm tells, and the subchart is installed although nobody asked for it.
+#[test]
+fn what_is_out_of_range_helm_installs_without_alias_and_condition() {
+    needs!(Tool::Helm4, Tool::Helm3);
+    for (range, installed) in [("^0.1.0", false), ("^0.2.0", true)] {
+        let (workspace, desk) = (Workspace::new(PARENT), Desk::new());
+        let more =
+            format!("dependencies: [{{name: base, version: {range}, alias: other, condition: other.enabled}}]\n");
+        chart(&workspace, "app", "1.0.0", &more);
+        workspace.write("charts/app/values.yaml", "says: hello\nother: {enabled: false}\n");
+        let inner = Workspace::new(PARENT);
+        chart(&inner, "base", "0.1.2", "");
+        let to = workspace.path("charts/app/charts");
+        run(Command::new("cp").arg("-R").arg(inner.path("charts")).arg(to)).ok();
+        copy(&workspace, &desk);
+        for helm in HELMS {
+            desk.run(helm, "package charts/app").ok();
+            let rendered = desk.run(helm, "template app-1.0.0.tgz").ok().stdout();
+            assert_eq!(
+                (rendered.contains("name: base"), rendered.contains("name: other")),
+                (installed, false),
+                "{rendered}"
+            );
+        }
+    }
+}
+
 #[test]
 fn folders_that_are_no_charts_of_ours() {
     let workspace = Workspace::new(PARENT);
