@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::apply::too_many_changes;
-use crate::artifact::Clearing;
+use crate::artifact::{Clearing, Reach};
 use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
 use crate::cli::{Common, PlanFormat, interrupted, output, patch, status};
 use crate::diagnostic::Problems;
@@ -12,7 +12,7 @@ use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
 use crate::graph::{MOST_SHARDS, StepGraph, UnitId};
 use crate::lock::Lockfile;
-use crate::plan::{self, Ask, Network, Plan, Rights, Scope, beside, drift, trust};
+use crate::plan::{self, Ask, Network, Plan, Rights, Scope, beside, differences, drift, trust};
 use crate::report;
 use crate::signature::Signatures;
 use crate::workspace::{Tree, Workspace};
@@ -83,7 +83,13 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         plan.findings.extend(too_many_changes(&plan, clearing.workspace.settings.max_changes));
     }
     let here = trust::Trusted { workspace: &clearing.workspace, lockfile: &lockfile };
-    beside::compare(&mut plan.rows, &graph, here, base.as_ref().map_or(beside::Base::None, Base::pins));
+    let pins = base.as_ref().map_or(beside::Base::None, Base::pins);
+    beside::compare(&mut plan.rows, &graph, here, pins);
+    let reach = if options.offline { Reach::Cache } else { Reach::Registries };
+    tokio::select! {
+        () = differences::tell(&clearing, &graph, &mut plan.rows, &lockfile, pins, reach) => {}
+        () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
+    }
     plan.base = options.base.clone();
     plan.inputs = inputs;
     told.append(&mut plan.findings);

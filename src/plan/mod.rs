@@ -7,6 +7,7 @@ pub mod beside;
 pub mod clearing;
 pub mod dependencies;
 pub mod diff;
+pub mod differences;
 pub mod drift;
 pub mod observe;
 pub mod rows;

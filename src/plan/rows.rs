@@ -13,6 +13,7 @@ use crate::lock::{Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Reference};
 use crate::plan::beside::Beside;
 use crate::plan::diff::{Block, Change, Decision, Destination, Side, Signature, Source, Upstream, decide, upstream};
+use crate::plan::differences::Against;
 use crate::plan::observe::{Observed, exceptions};
 use crate::plan::signers;
 use crate::provenance::Verdict;
@@ -94,6 +95,8 @@ pub struct Row {
     pub created: Option<Created>,
     /// What it is beside what was there before; only plans look.
     pub beside: Option<Beside>,
+    /// What changes in it against the version before; only plans look, and only where it is new.
+    pub against: Option<Against>,
     /// The reviewed exceptions for the bytes in question.
     pub accepted: Vec<Accept>,
 }
@@ -181,6 +184,7 @@ fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, st
         claims: None,
         created: None,
         beside: None,
+        against: None,
         accepted: Vec::new(),
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Texts are upstream's and raw here: each view escapes them in its own way.
 
-use crate::chart::difference::{Change, Changes, Dependency, Difference, Listed, Matter, Notice, Unread};
+use crate::chart::difference::{Change, Changes, Dependency, Difference, Image, Listed, Matter, Notice, Unread};
 use crate::oci::{Digest, Reference, Repository};
 
 /// The most places that are named of what was not read for one reason.
 const PLACES: usize = 4;
+
+/// The most notices, and the most images, that a plan tells at once.
+const BRIEF: usize = 6;
 
 /// Two versions of a chart, and what is different.
 #[derive(Debug, Clone)]
@@ -113,10 +116,7 @@ pub(super) fn sections(difference: &Difference) -> Vec<Section> {
             entries: notices.first.iter().map(notice).collect(),
             more: notices.more(),
         },
-        section("images", images, |old, new| {
-            let text = changed(old.map(|image| &image.reference), new.map(|image| &image.reference), shorter);
-            (text, new.or(old).map(|image| place(&image.file, image.line)))
-        }),
+        of_images(images),
         section("dependencies", dependencies, |old, new| (dependency(old, new), None)),
         section("templates", objects, |old, new| {
             let Some(object) = new.or(old) else { return (String::new(), None) };
@@ -141,6 +141,13 @@ pub(super) fn sections(difference: &Difference) -> Vec<Section> {
     sections.push(not_read(unread));
     sections.retain(|section| !section.entries.is_empty());
     sections
+}
+
+fn of_images(images: &Changes<Image>) -> Section {
+    section("images", images, |old, new| {
+        let text = changed(old.map(|image| &image.reference), new.map(|image| &image.reference), shorter);
+        (text, new.or(old).map(|image| place(&image.file, image.line)))
+    })
 }
 
 /// Changes of one kind as lines.
@@ -169,6 +176,15 @@ fn counts<T>(changes: &Changes<T>) -> String {
     let counts = [(changes.added, "added"), (changes.removed, "removed"), (changes.changed, "changed")];
     let told = counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
     told.collect::<Vec<_>>().join(", ")
+}
+
+/// What a plan tells at once: what deserves a second look, then images; and how many of them there are more.
+pub(super) fn brief(difference: &Difference) -> (Vec<Entry>, usize) {
+    let Difference { notices, images, .. } = difference;
+    let mut entries: Vec<Entry> = notices.first.iter().take(BRIEF).map(notice).collect();
+    entries.extend(of_images(images).entries.into_iter().take(BRIEF));
+    let more = (notices.count + images.count()).saturating_sub(entries.len());
+    (entries, more)
 }
 
 /// All kinds of change with their numbers, in one line.
@@ -300,4 +316,4 @@ fn not_read(unread: &Listed<Unread>) -> Section {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -15,9 +15,11 @@ use crate::lock::{Lockfile, Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Repository};
 use crate::plan::beside::{Beside, Continuity, Novelty, OtherKeyring, Unsigned};
 use crate::plan::diff::{Destination, Signature, Source};
+use crate::plan::differences::Against;
 use crate::plan::{Change, Network, PackageSeen, Plan, Row, Scope, State};
 use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
+use crate::report::difference::tests::everything;
 use crate::resolve::keyrings::KeyringChange;
 use crate::resolve::patch::LockPatch;
 use crate::resolve::{Event, Failure, Resolution};
@@ -81,6 +83,7 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
         claims: None,
         created: None,
         beside: None,
+        against: None,
         accepted: Vec::new(),
     };
     graph.ids().zip(pins).map(row).collect()
@@ -242,6 +245,13 @@ impl Words<'_> {
             ..Beside::default()
         });
         rows[3].created = Some(Created::Signed(1_767_323_460));
+        let against = |version: &str, found| {
+            let command = format!("chartsync diff nginx {version} 15.1.0");
+            Some(Against { version: self::version(version), digest: Some(digest('d')), command, found })
+        };
+        rows[3].against = against("15.0.0", Ok(everything(self).cut(2)));
+        let unknown = self.message("sha256:… cannot be had: registry.example does not have it");
+        rows[8].against = against("0.18.0", Err(unknown));
         let not_required = Some(Unsigned::NotRequired);
         rows[4].beside = Some(Beside { novelty: Novelty::Same, unsigned: not_required, ..Beside::default() });
         rows[5].beside = Some(Beside {
@@ -291,7 +301,7 @@ impl Words<'_> {
         let mut plan = Self::plan(self);
         plan.findings.clear();
         plan.base = None;
-        plan.rows.iter_mut().for_each(|row| row.beside = None);
+        plan.rows.iter_mut().for_each(|row| (row.beside, row.against) = (None, None));
         plan.rows[5].claims = None;
         let left = plan.rows[8].unit;
         plan.rows[8].state = State::Change(Change::Publish);

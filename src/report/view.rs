@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::chart::difference::Difference;
+
 use crate::oci::strict_json;
 use crate::report::json::PLAN_SCHEMA;
 
@@ -66,8 +68,17 @@ pub(super) struct Chart {
     pub(super) claims: Option<String>,
     pub(super) created: Option<Created>,
     pub(super) beside: Option<Beside>,
+    pub(super) against: Option<Against>,
     pub(super) accepted: Vec<Accept>,
     findings: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Against {
+    pub(super) version: String,
+    pub(super) command: String,
+    pub(super) reason: Option<String>,
+    pub(super) difference: Option<Difference>,
 }
 
 #[derive(Deserialize)]

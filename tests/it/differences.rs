@@ -1,9 +1,11 @@
 //! What changes between two versions, told from archives of a real registry.
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use serde_json::Value;
 
 use crate::support::firstparty::{Bench, chart};
-use crate::support::images::{Entry, Image, archive, chart_yaml, config};
+use crate::support::images::{Entry, Image, archive, chart_yaml, config, digest};
 use crate::support::process::run;
 use crate::support::tools::Tool;
 use crate::support::workspace::unsigned;
@@ -146,4 +148,114 @@ fn a_folder_is_compared_with_what_is_published_of_it() {
         .says("! kubeVersion: none → >=1.30  Chart.yaml:")
         .says("~ says: hello → goodbye  values.yaml:1");
     bench.workspace.run("diff own upstream:1.0.0 1.1.0").exits(1).says("it has no upstream");
+}
+
+/// `web` 1.0.0 published and committed, 1.1.0 declared and pinned behind that.
+fn a_new_version(bench: &Bench) -> [Image; 2] {
+    let images = two_versions(bench);
+    mirror(bench, &["1.0.0"]);
+    bench.workspace.run("lock").ok();
+    bench.workspace.run("apply").ok();
+    bench.workspace.write(".gitignore", "/upstream\n");
+    bench.workspace.commit();
+    mirror(bench, &["1.0.0", "1.1.0"]);
+    bench.workspace.run("lock").ok();
+    images
+}
+
+#[test]
+fn a_plan_tells_what_a_new_version_changes() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    a_new_version(&bench);
+    bench.workspace.forget_cache();
+    bench.registry.front().take();
+    let told =
+        ["! new: ClusterRole web  templates/rbac.yaml:1", "~ a/web:1.0.0 → 1.1.0", "`chartsync diff web 1.0.0 1.1.0`"];
+    let plan = bench.workspace.run("plan --base HEAD").ok().says("since   1.0.0: images 1 changed; ");
+    for told in told {
+        assert!(plan.said().contains(told), "{plan}");
+    }
+    let seen = bench.registry.front().take_counts();
+    // One request for the archive before; the new one was fetched to be cleared.
+    assert_eq!(seen, [("GET blob".to_owned(), 1), ("HEAD tag".to_owned(), 2)]);
+    bench.workspace.run("plan").ok().says(told[0]);
+    assert_eq!(bench.registry.front().take_counts(), [("HEAD tag".to_owned(), 2)]);
+
+    let row = bench.row("plan --base HEAD --format json", "web");
+    assert_eq!(row["against"], Value::Null, "1.0.0 is as it was");
+    let markdown = bench.workspace.run("plan --base HEAD --format markdown --out plan.json").ok().stdout();
+    for told in [
+        "since `1.0.0`: images 1 changed",
+        "⚠️ new: `ClusterRole web` at `templates/rbac.yaml:1`",
+        "<summary>what changes</summary>",
+    ] {
+        assert!(markdown.contains(told), "{markdown}");
+    }
+    assert_eq!(bench.workspace.run("render plan.json").ok().stdout(), markdown);
+}
+
+#[test]
+fn what_cannot_be_compared_is_told_and_fails_nothing() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    let [old, _] = a_new_version(&bench);
+    bench.workspace.run("plan --base HEAD --offline").ok().says("! new: ClusterRole web");
+    bench.workspace.forget_cache();
+    bench
+        .workspace
+        .run("plan --base HEAD --offline")
+        .ok()
+        .says("since   1.0.0: not compared: ")
+        .says("no registry was asked");
+    let archive = digest(&old.blobs[1]);
+    let file = format!("upstream/web/blobs/sha256/{}", archive.trim_start_matches("sha256:"));
+    std::fs::remove_file(bench.workspace.path(&file)).unwrap();
+    bench
+        .registry
+        .front()
+        .set_fault(move |_, path| path.ends_with(&archive).then(|| StatusCode::NOT_FOUND.into_response()));
+    let plan = bench.workspace.run("plan --base HEAD --detailed-exitcode").exits(2);
+    let plan = plan.says("since   1.0.0: not compared: ").says("cannot be had").says("+ publish  web 1.1.0");
+    assert!(plan.said().contains("safe to merge? yes"), "{plan}");
+    bench.workspace.run("plan --base HEAD --format markdown").ok().says("since `1.0.0`: not compared");
+}
+
+#[test]
+fn the_same_version_with_other_bytes_is_compared_with_those_before() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    let old = release("1.0.0", "a: 1\n", &[]);
+    old.put(&bench.workspace.path("upstream/web"), "1.0.0");
+    mirror(&bench, &["1.0.0"]);
+    bench.workspace.run("lock").ok();
+    bench.workspace.write(".gitignore", "/upstream\n");
+    bench.workspace.commit();
+    let new = release("1.0.0", "a: 2\n", &[("rbac.yaml", ROLE)]);
+    new.put(&bench.workspace.path("upstream/web"), "1.0.0");
+    bench.workspace.run("lock --repin web@1.0.0").ok();
+    let command = format!("chartsync diff web {} 1.0.0", old.digest());
+    bench.workspace.run("plan --base HEAD").ok().says("since   1.0.0: ").says("! new: ClusterRole web").says(&command);
+    let words = command.trim_start_matches("chartsync ");
+    bench.workspace.run(words).ok().says("~ a: 1 → 2  values.yaml:1");
+}
+
+#[test]
+fn a_new_version_of_a_folder_is_compared_with_the_one_that_the_base_published() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    chart(&bench.workspace, "own", "1.0.0", "");
+    bench.workspace.run("apply").ok();
+    bench.workspace.commit();
+    chart(&bench.workspace, "own", "1.1.0", "");
+    bench.workspace.write("charts/own/templates/rbac.yaml", ROLE);
+    bench
+        .workspace
+        .run("plan --base HEAD")
+        .ok()
+        .says("since   1.0.0: ")
+        .says("! new: ClusterRole web")
+        .says("`chartsync diff own 1.0.0 1.1.0`");
+    // What was found is kept, also of a package.
+    bench.workspace.run("plan --base HEAD").ok().says("! new: ClusterRole web");
 }

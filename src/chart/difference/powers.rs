@@ -111,6 +111,7 @@ fn of_document<'d>(seen: Seen<'d>, powers: &mut Vec<Power<'d>>, makers: &mut Has
 /// What a line of a template asks of the node, or of Helm.
 fn of_line<'t>(line: &'t str, below: impl Iterator<Item = &'t str>) -> Option<(Matter, String)> {
     let field = line.trim_start().trim_start_matches("- ");
+    let has_braces = field.contains('{');
     for (name, matter) in [
         ("privileged", Matter::Privileged),
         ("allowPrivilegeEscalation", Matter::Privileged),
@@ -123,7 +124,7 @@ fn of_line<'t>(line: &'t str, below: impl Iterator<Item = &'t str>) -> Option<(M
             return Some((matter, if value == "true" { name.to_owned() } else { format!("{name}: {value}") }));
         }
         // In a mapping in braces.
-        if ["", "\""].iter().any(|quote| field.contains(&format!("{quote}{name}{quote}: true"))) {
+        if has_braces && ["", "\""].iter().any(|quote| field.contains(&format!("{quote}{name}{quote}: true"))) {
             return Some((matter, name.to_owned()));
         }
     }

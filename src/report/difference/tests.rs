@@ -175,6 +175,17 @@ fn the_schema_describes_it() {
     }
 }
 
+/// A plan's JSON has differences of the same kind.
+#[test]
+fn both_schemas_say_the_same_of_it() {
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let (plan, difference) = (parse(json::PLAN_SCHEMA), parse(json::DIFFERENCE_SCHEMA));
+    let defined = difference["$defs"].as_object().unwrap();
+    for (name, says) in defined.iter().filter(|(name, _)| !["side", "patch"].contains(&name.as_str())) {
+        assert_eq!(&plan["$defs"][name], says, "{name}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -2,7 +2,8 @@
 
 use super::page::{Page, Part, Tone, faint, plain, strong, toned};
 use crate::chart::difference::{FilePatch, Hunk, HunkLine, Patched};
-use crate::report::difference::{Compared, Entry, Side, sections, summary};
+use crate::plan::differences::Against;
+use crate::report::difference::{Compared, Entry, Side, brief, sections, summary};
 
 /// The difference as text, what deserves a second look first.
 #[must_use]
@@ -31,6 +32,23 @@ pub fn difference(compared: &Compared) -> String {
 
 fn side(page: &mut Page, word: &str, side: &Side) {
     page.field(4, 3, word, &format!("{}, {}", side.digest, side.from.told()));
+}
+
+/// A few lines about what changes in a new version of a plan.
+pub(super) fn against(page: &mut Page, indent: usize, width: usize, against: &Against) {
+    let told = match &against.found {
+        Ok(difference) => summary(difference),
+        Err(why) => format!("not compared: {why}"),
+    };
+    page.field(indent, width, "since", &format!("{}: {told}", against.version));
+    let (entries, more) = against.found.as_ref().map(brief).unwrap_or_default();
+    for one in &entries {
+        entry(page, indent + width + 2, one);
+    }
+    if more > 0 {
+        page.line(indent + width + 2, &[faint(format!("and {more} more"))]);
+    }
+    page.line(indent + width + 2, &[faint("in full: "), plain(format!("`{}`", against.command))]);
 }
 
 /// One line of a difference.

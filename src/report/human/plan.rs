@@ -1,5 +1,6 @@
 //! A plan: is it safe to merge, what must be looked at, what would change.
 
+use super::difference;
 use super::finding::findings;
 use super::page::{Page, Tone, faint, plain, strong, toned};
 use super::{accepted, count, signer, size};
@@ -90,6 +91,9 @@ fn one<'p>(page: &mut Page, row: &'p Row, told: &mut Option<&'p OtherKeyring>) {
         page.field(6, FIELD, "made", &made(at, by));
     }
     place(page, row);
+    if let Some(against) = &row.against {
+        difference::against(page, 6, FIELD, against);
+    }
 }
 
 /// What else differs from before: a lower version, another keyring.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::chart::difference::{Change, Difference, File, FilePatch, HunkLine, Patched};
+use crate::plan::differences::Against;
 use crate::report::difference::{Compared, Side, Taken};
 
 /// The schema of a difference's JSON, compiled in.
@@ -43,6 +44,31 @@ impl<'a> From<&'a Side> for WireSide<'a> {
             archive: side.archive.to_string(),
             from: side.from.name(),
             reference,
+        }
+    }
+}
+
+/// What changes in a new version against the one before it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct WireAgainst {
+    version: String,
+    digest: Option<String>,
+    command: String,
+    /// Why it is not known what changes.
+    reason: Option<String>,
+    difference: Option<Difference>,
+}
+
+impl From<&Against> for WireAgainst {
+    fn from(against: &Against) -> Self {
+        let Against { version, digest, command, found } = against;
+        Self {
+            version: version.to_string(),
+            digest: digest.as_ref().map(ToString::to_string),
+            command: command.clone(),
+            reason: found.as_ref().err().cloned(),
+            difference: found.as_ref().ok().cloned(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::beside::{WireBeside, WireCreated};
+use super::difference::WireAgainst;
 use crate::diagnostic::{Location, Severity};
 use crate::finding::{Exception, Finding, Holder};
 use crate::lock::Pin;
@@ -204,6 +205,8 @@ pub(super) struct WireRow {
     created: Option<WireCreated>,
     /// What it is beside what was there before; `null` where nobody compared.
     beside: Option<WireBeside>,
+    /// What changes against the version before; `null` where nothing is new, or nothing was before.
+    against: Option<WireAgainst>,
     accepted: Vec<WireAccept>,
     findings: Vec<WireFinding>,
 }
@@ -226,6 +229,7 @@ impl From<&Row> for WireRow {
             claims: row.claims.clone(),
             created: row.created.map(Into::into),
             beside: row.beside.as_ref().map(Into::into),
+            against: row.against.as_ref().map(Into::into),
             accepted: row.accepted.iter().map(Into::into).collect(),
             findings: findings(&row.findings),
         }

@@ -2,6 +2,7 @@
 //!
 //! Owns what a reviewer sees first, and what is left out when there is too much.
 
+mod difference;
 mod finding;
 mod news;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Page;
+use super::{Page, difference};
 use crate::report::escape::{code, markdown};
 use crate::report::view::{Beside, Chart, Key, Keyring, Pin, Plan, Unsigned};
 use crate::report::words::{
@@ -11,6 +11,8 @@ use crate::report::words::{
 
 /// The most charts without provenance that are named.
 const MOST_UNSIGNED: usize = 10;
+/// What is kept for what comes behind the entries.
+const LATER: usize = 6_000;
 
 /// All of it, chart by chart; what no longer fits is counted.
 pub(super) fn all(page: &mut Page, plan: &Plan) {
@@ -18,10 +20,23 @@ pub(super) fn all(page: &mut Page, plan: &Plan) {
     if !news.is_empty() {
         page.line("\n#### What changes\n");
         let mut told = Told::default();
-        let shown = page.entries(news.iter().map(|chart| told.one(chart)));
+        let mut entries: Vec<(String, String)> = news.iter().map(|chart| told.one(chart)).collect();
+        unfold(page, &mut entries);
+        let shown = page.entries(entries.into_iter().map(|(entry, _)| entry));
         page.left_out(news.len() - shown, "chart version");
     }
     unsigned(page, plan);
+}
+
+/// Adds its details to each entry, as long as that leaves room for every entry.
+fn unfold(page: &Page, entries: &mut [(String, String)]) {
+    let told: usize = entries.iter().map(|(entry, _)| entry.chars().count() + 1).sum();
+    let mut room = page.left.saturating_sub(told + LATER);
+    for (entry, details) in entries {
+        if let Some(left) = room.checked_sub(details.chars().count()) {
+            (room, *entry) = (left, format!("{entry}{details}"));
+        }
+    }
 }
 
 fn is_news(chart: &Chart) -> bool {
@@ -37,7 +52,8 @@ struct Told<'p> {
 }
 
 impl<'p> Told<'p> {
-    fn one(&mut self, chart: &'p Chart) -> String {
+    /// What is told of a chart version at once, and what is folded away.
+    fn one(&mut self, chart: &'p Chart) -> (String, String) {
         let place = chart.reference.rsplit_once(':').map_or(chart.reference.as_str(), |(place, _)| place);
         let mut text = String::new();
         if self.chart != Some(place) {
@@ -54,7 +70,8 @@ impl<'p> Told<'p> {
         }
         entry.size(chart);
         entry.place(chart);
-        entry.0
+        let details = chart.against.as_ref().map(|against| difference::against(&mut entry.0, against));
+        (entry.0, details.unwrap_or_default())
     }
 
     fn changed(&mut self, entry: &mut Entry, beside: &'p Beside) {

@@ -1,0 +1,155 @@
+//! What changes in each new version against the one before it, for the reviewer: no decision rests on it.
+//!
+//! Owns which version is the one before and where its bytes are asked for. What cannot be had is told, and fails nothing.
+
+use futures_util::StreamExt as _;
+
+use crate::artifact::{ChartImage, Clearing, Kept, Reach};
+use crate::chart::Version;
+use crate::chart::difference::Difference;
+use crate::finding::Holder;
+use crate::graph::{Origin, StepGraph};
+use crate::lock::Lockfile;
+use crate::oci::Digest;
+use crate::plan::beside::Base;
+use crate::plan::diff::Change;
+use crate::plan::rows::{Row, State};
+use crate::registry::RegistryError;
+
+/// How many rows are compared at once.
+const AT_ONCE: usize = 8;
+/// The most rows that are compared in one plan.
+const ROW_LIMIT: usize = 200;
+/// The most entries of each list that a plan has; `chartsync diff` tells all.
+const ENTRY_LIMIT: usize = 10;
+
+/// A new version beside the one before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Against {
+    /// The version before.
+    pub version: Version,
+    /// Its image manifest, where it is known.
+    pub digest: Option<Digest>,
+    /// The command that tells all of it.
+    pub command: String,
+    /// The first of what changes, or why that is not known.
+    pub found: Result<Difference, String>,
+}
+
+/// The version before, as far as a row knows it.
+struct Before {
+    version: Version,
+    digest: Option<Digest>,
+    old: Result<Kept, String>,
+}
+
+/// Compares the rows that a reviewer has to read with the versions before them.
+pub async fn tell(
+    clearing: &Clearing,
+    graph: &StepGraph,
+    rows: &mut [Row],
+    lockfile: &Lockfile,
+    base: Base<'_>,
+    reach: Reach,
+) {
+    let telling = Telling { clearing, graph, lockfile, base, reach };
+    let wanted = rows.iter_mut().filter(|row| row.is_news() && may_hold_others(row));
+    let numbered = futures_util::stream::iter(wanted.enumerate());
+    numbered.for_each_concurrent(AT_ONCE, |(at, row)| telling.one(row, at)).await;
+}
+
+/// Whether the row is about bytes that may differ from those before: a signature alone changes no chart.
+fn may_hold_others(row: &Row) -> bool {
+    !matches!(row.state, State::Change(Change::Sign) | State::Stale | State::Failed)
+}
+
+struct Telling<'a> {
+    clearing: &'a Clearing,
+    graph: &'a StepGraph,
+    lockfile: &'a Lockfile,
+    base: Base<'a>,
+    reach: Reach,
+}
+
+impl Telling<'_> {
+    async fn one(&self, row: &mut Row, at: usize) {
+        let before = match self.graph.unit(row.unit).origin {
+            Origin::Mirror(_) => self.mirrored(row).await,
+            Origin::Chart(index) => self.first_party(row, index).await,
+        };
+        let Some(Before { version, digest, old }) = before else { return };
+        let command = self.command(row, &version, digest.as_ref());
+        let found = match old {
+            _ if at >= ROW_LIMIT => Err(format!("only {ROW_LIMIT} new versions are compared in one plan")),
+            Err(why) => Err(why),
+            Ok(old) => self.found(row, &old).await,
+        };
+        row.against = Some(Against { version, digest, command, found });
+    }
+
+    /// The version's own pin or what is published under it, where the bytes are others; else the next lower pin.
+    async fn mirrored(&self, row: &Row) -> Option<Before> {
+        let beside = row.beside.as_ref()?;
+        if let Some((Holder::Destination, digest)) = beside.replaces {
+            let places = [&row.reference.repository];
+            let old = self.clearing.kept(&digest, &places, self.reach).await.map_err(|error| error.to_string());
+            return Some(Before { version: row.version.clone(), digest: Some(digest), old });
+        }
+        let old = beside.previous.as_ref().filter(|old| old.version <= row.version)?;
+        Some(Before { version: old.version.clone(), digest: Some(old.digest), old: Ok(Kept::of_pin(old)) })
+    }
+
+    /// What is published as the version that the base revision's folder has.
+    async fn first_party(&self, row: &Row, index: usize) -> Option<Before> {
+        let Base::Of(base) = self.base else { return None };
+        let name = &self.clearing.workspace.charts.get(index)?.name;
+        let version = &base.workspace.charts.iter().find(|chart| chart.name == *name)?.version;
+        if *version >= row.version {
+            return None;
+        }
+        let unknown = |why: String| Some(Before { version: version.clone(), digest: None, old: Err(why) });
+        if self.reach == Reach::Cache {
+            return unknown("no registry was asked what is published".to_owned());
+        }
+        let at = &row.reference.repository;
+        match self.clearing.registries.at(at).manifest_by_tag(&at.tagged(version.tag())).await {
+            Ok((_, bytes)) => match ChartImage::parse(bytes) {
+                Ok(image) => {
+                    let (digest, old) = (Some(image.digest), Ok(Kept::of_image(&image, at)));
+                    Some(Before { version: version.clone(), digest, old })
+                }
+                Err(error) => unknown(error.to_string()),
+            },
+            // It was never published: there is nothing before.
+            Err(RegistryError::NotFound { .. }) => None,
+            Err(error) => unknown(error.to_string()),
+        }
+    }
+
+    async fn found(&self, row: &Row, old: &Kept) -> Result<Difference, String> {
+        let new = match (&row.pin, row.package) {
+            (Some(pin), _) => Kept::of_pin(pin),
+            (None, Some(package)) => {
+                let known = Kept { digest: package.archive, size: package.archive_size, bytes: None, from: Vec::new() };
+                if let Some(found) = self.clearing.known_difference(old, &known).await {
+                    return Ok(found.cut(ENTRY_LIMIT));
+                }
+                let packaged = self.clearing.packaged_archive(self.graph, row.unit).await;
+                packaged.map_err(|error| error.to_string())?.1
+            }
+            (None, None) => return Err("it was not packaged".to_owned()),
+        };
+        let found = self.clearing.difference(old, &new, self.reach).await.map_err(|error| error.to_string())?;
+        Ok(found.cut(ENTRY_LIMIT))
+    }
+
+    /// By its version where that says the same bytes, else by its digest.
+    fn command(&self, row: &Row, version: &Version, digest: Option<&Digest>) -> String {
+        let pinned = self.lockfile.get(&row.reference.repository, version).map(|pin| &pin.digest);
+        let old = match digest {
+            Some(digest) if row.pin.is_some() && pinned != Some(digest) => digest.to_string(),
+            _ => version.to_string(),
+        };
+        format!("chartsync diff {} {old} {}", row.name, row.version)
+    }
+}
