@@ -36,13 +36,119 @@ impl fmt::Display for Location {
     }
 }
 
+/// What kind of problem it is: a stable name, kebab-case, which `chartsync explain` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProblemCode(&'static str);
+
+impl ProblemCode {
+    /// Every kind there is.
+    pub const ALL: [Self; 51] = [
+        Self("byte-order-mark"),
+        Self("chart"),
+        Self("chart-name"),
+        Self("chart-version"),
+        Self("conflict-markers"),
+        Self("conflicting-pin"),
+        Self("conflicting-settings"),
+        Self("cycle"),
+        Self("defect"),
+        Self("dependency"),
+        Self("destination-outside"),
+        Self("duplicate-accept"),
+        Self("duplicate-destination"),
+        Self("duplicate-fingerprint"),
+        Self("duplicate-pin"),
+        Self("duplicate-version"),
+        Self("idle-setting"),
+        Self("invalid-value"),
+        Self("keyless-place"),
+        Self("keyring-digest"),
+        Self("keyring-unusable"),
+        Self("keyring-url"),
+        Self("link"),
+        Self("lock-version"),
+        Self("missing-key"),
+        Self("no-charts"),
+        Self("no-settings"),
+        Self("no-workspace"),
+        Self("not-utf-8"),
+        Self("nul-byte"),
+        Self("pin-relation"),
+        Self("secret-key"),
+        Self("self-mirror"),
+        Self("signing-file"),
+        Self("stray-file"),
+        Self("too-big"),
+        Self("toml-syntax"),
+        Self("unknown-key"),
+        Self("unreadable"),
+        Self("wrong-type"),
+        Self("yaml-alias"),
+        Self("yaml-ambiguous"),
+        Self("yaml-anchor"),
+        Self("yaml-documents"),
+        Self("yaml-duplicate-key"),
+        Self("yaml-key"),
+        Self("yaml-not-a-mapping"),
+        Self("yaml-syntax"),
+        Self("yaml-tab"),
+        Self("yaml-tag"),
+        Self("yaml-too-deep"),
+    ];
+
+    /// The kind of this name, for [`code!`] to ask when the program is built: a name that is not in [`Self::ALL`] does not compile.
+    ///
+    /// # Panics
+    ///
+    /// For any other name; at run time nobody calls it.
+    #[must_use]
+    pub const fn known(name: &'static str) -> Self {
+        let mut at = 0;
+        while at < Self::ALL.len() {
+            if same(Self::ALL[at].0.as_bytes(), name.as_bytes()) {
+                return Self::ALL[at];
+            }
+            at += 1;
+        }
+        panic!("the code is not in `ProblemCode::ALL`")
+    }
+
+    /// The stable name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for ProblemCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
+    }
+    one.len() == other.len() && at == one.len()
+}
+
+/// A [`ProblemCode`] by its name, looked up when the program is built.
+macro_rules! code {
+    ($name:literal) => {
+        const { $crate::diagnostic::ProblemCode::known($name) }
+    };
+}
+pub(crate) use code;
+
 /// Something wrong with the input: a file of the workspace, an argument, the environment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// Where, when it is about a file.
     pub location: Option<Location>,
-    /// A stable name, kebab-case, as the reference in the README lists it.
-    pub code: &'static str,
+    /// What kind of problem it is.
+    pub code: ProblemCode,
     /// What is wrong: lower case, no final period, names the value that was found.
     pub message: String,
     /// What was expected and what to do next; empty when the message says it.

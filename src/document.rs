@@ -10,7 +10,7 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, ProblemCode, Problems, code};
 
 /// The most bytes that a file written by hand may have.
 pub const FILE_LIMIT: usize = 1 << 20;
@@ -26,15 +26,20 @@ pub fn decode<'b>(bytes: &'b [u8], file: &str, limit: usize) -> Result<&'b str, 
     let whole = Location::file(file);
     if bytes.len() > limit {
         let message = format!("the file is larger than {} MiB", limit >> 20);
-        return Err(problem(whole, "too-big", &message, "split it"));
+        return Err(problem(whole, code!("too-big"), &message, "split it"));
     }
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         let at = Location::at(file, 1, 1);
-        return Err(problem(at, "byte-order-mark", "the file begins with a byte order mark", "save it without BOM"));
+        return Err(problem(
+            at,
+            code!("byte-order-mark"),
+            "the file begins with a byte order mark",
+            "save it without BOM",
+        ));
     }
     if bytes.starts_with(b"\xFE\xFF") || bytes.starts_with(b"\xFF\xFE") {
         let at = Location::at(file, 1, 1);
-        return Err(problem(at, "not-utf-8", "the file is UTF-16", "save it as UTF-8 without BOM"));
+        return Err(problem(at, code!("not-utf-8"), "the file is UTF-16", "save it as UTF-8 without BOM"));
     }
     let place = |valid: &[u8]| {
         let text = String::from_utf8_lossy(valid);
@@ -43,12 +48,13 @@ pub fn decode<'b>(bytes: &'b [u8], file: &str, limit: usize) -> Result<&'b str, 
     };
     if let Err(error) = std::str::from_utf8(bytes) {
         let at = place(&bytes[..error.valid_up_to()]);
-        return Err(problem(at, "not-utf-8", "the file is not UTF-8", "save it as UTF-8"));
+        return Err(problem(at, code!("not-utf-8"), "the file is not UTF-8", "save it as UTF-8"));
     }
     if let Some(nul) = bytes.iter().position(|byte| *byte == 0) {
-        return Err(problem(place(&bytes[..nul]), "nul-byte", "the file contains a NUL byte", "remove it"));
+        return Err(problem(place(&bytes[..nul]), code!("nul-byte"), "the file contains a NUL byte", "remove it"));
     }
-    std::str::from_utf8(bytes).map_err(|_| problem(whole, "not-utf-8", "the file is not UTF-8", "save it as UTF-8"))
+    std::str::from_utf8(bytes)
+        .map_err(|_| problem(whole, code!("not-utf-8"), "the file is not UTF-8", "save it as UTF-8"))
 }
 
 /// Lines and columns (in characters, both from 1) of byte offsets.
@@ -145,7 +151,7 @@ impl<'t> Reader<'t> {
             let (line, _) = self.position(span.start);
             // Recovery stumbles over the rest of a broken line: its first error is the one to read.
             if line != last_line {
-                self.problem(&span, "toml-syntax", error.message().to_owned(), String::new());
+                self.problem(&span, code!("toml-syntax"), error.message().to_owned(), String::new());
             }
             last_line = line;
         }
@@ -153,7 +159,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Collects a problem at these bytes.
-    pub fn problem(&mut self, at: &Range<usize>, code: &'static str, message: String, help: impl Into<String>) {
+    pub fn problem(&mut self, at: &Range<usize>, code: ProblemCode, message: String, help: impl Into<String>) {
         let location = Some(self.location(at));
         self.problems.push(Problem { location, code, message, help: help.into() });
     }
@@ -203,9 +209,9 @@ impl<'a, 't> Table<'a, 't> {
                 let message = format!("unknown key `{}`", self.path(key));
                 if looks_secret(key) {
                     let help = "secrets never stand in the workspace: log in with `docker login` or `helm registry login`, or name a file in `REGISTRY_AUTH_FILE`";
-                    reader.problem(&at, "secret-key", message, help);
+                    reader.problem(&at, code!("secret-key"), message, help);
                 } else {
-                    reader.problem(&at, "unknown-key", message, unknown_help(key, &known));
+                    reader.problem(&at, code!("unknown-key"), message, unknown_help(key, &known));
                 }
             }
         }
@@ -217,7 +223,7 @@ impl<'a, 't> Table<'a, 't> {
                 } else {
                     format!("add `{key} = {example}`")
                 };
-                reader.problem(&self.at, "missing-key", message, help);
+                reader.problem(&self.at, code!("missing-key"), message, help);
             }
         }
     }
@@ -274,7 +280,7 @@ impl<'a, 't> Table<'a, 't> {
             } else {
                 format!("write a number from {} to {}", range.start(), range.end())
             };
-            reader.problem(&value.span(), "invalid-value", message, help);
+            reader.problem(&value.span(), code!("invalid-value"), message, help);
         }
         number
     }
@@ -330,7 +336,9 @@ pub fn parsed<T: FromStr<Err: Display>>(
     text: &str,
     at: &Range<usize>,
 ) -> Option<T> {
-    text.parse().map_err(|error| reader.problem(at, "invalid-value", format!("`{path}`: {error}"), String::new())).ok()
+    text.parse()
+        .map_err(|error| reader.problem(at, code!("invalid-value"), format!("`{path}`: {error}"), String::new()))
+        .ok()
 }
 
 fn text<'a>(
@@ -367,7 +375,7 @@ fn wrong_type<T>(
         DeValue::Table(_) => "a table",
     };
     let message = format!("`{path}` is {found}");
-    reader.problem(&value.span(), "wrong-type", message, format!("write {expected}"));
+    reader.problem(&value.span(), code!("wrong-type"), message, format!("write {expected}"));
     None
 }
 

@@ -10,6 +10,7 @@ pub mod settings;
 pub mod finding;
 pub mod files;
 pub mod work;
+pub mod tally;
 pub mod cache;
 pub mod chart;
 pub mod provenance;

@@ -13,6 +13,7 @@ use crate::oci::{Digest, Reference};
 use crate::plan::rows::packaging_finding;
 use crate::registry::RegistryError;
 use crate::signature::{Look, Place, Signatures, told};
+use crate::tally;
 
 /// How many charts are audited together.
 const AT_ONCE: usize = 16;
@@ -89,7 +90,8 @@ pub async fn audit(
     units: &[UnitId],
     depth: Depth,
 ) -> Vec<Audit> {
-    let one = |id: &UnitId| audit_one(clearing, signatures, graph, *id, depth);
+    tally::phase("auditing", units.len());
+    let one = |id: &UnitId| tally::counted(audit_one(clearing, signatures, graph, *id, depth));
     futures_util::stream::iter(units).map(one).buffered(AT_ONCE).collect().await
 }
 

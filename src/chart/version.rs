@@ -62,6 +62,18 @@ impl Version {
         without_v(&self.text)
     }
 
+    /// Whether it is announced for trying out: `1.0.0-rc.1`.
+    #[must_use]
+    pub fn is_prerelease(&self) -> bool {
+        !self.semver.pre.is_empty()
+    }
+
+    /// The version that is published under this tag, if any is: `_` stands for `+`.
+    #[must_use]
+    pub fn of_tag(tag: &Tag) -> Option<Self> {
+        tag.as_str().replace('_', "+").parse().ok()
+    }
+
     /// Whether `other` is this version, give or take a leading `v` and `+` written `_`, as tags have it.
     #[must_use]
     pub fn names_same(&self, other: &str) -> bool {
@@ -137,6 +149,7 @@ mod tests {
             let parsed = version(text);
             assert_eq!((parsed.to_string().as_str(), parsed.tag().as_str()), (text, tag));
             assert_eq!(parsed.without_v(), text.trim_start_matches('v'));
+            assert_eq!(Version::of_tag(&parsed.tag()), Some(parsed));
         }
     }
 

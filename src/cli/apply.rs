@@ -7,11 +7,12 @@ use std::time::Duration;
 use crate::apply::{self, FRESH, Means, Order, Saved};
 use crate::artifact::Clearing;
 use crate::cli::session::{self, Conflicts, Session, Stop};
-use crate::cli::{Common, Format, Report, interrupted, output, status};
+use crate::cli::{Common, Format, Report, interrupted, live, output, status};
 use crate::graph::{Shard, ShardError};
 use crate::plan::saved::Basis;
 use crate::report;
 use crate::settings::Signing;
+use crate::tally;
 
 /// The longest time to wait for dependencies.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
@@ -79,9 +80,12 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     }
     let signatures = Session::signatures(&clearing, &root);
     let means = Means { clearing: &clearing, signatures: &signatures };
-    let progress = report::Progress::new(output::talk);
-    let tell = |event: apply::Event<'_>| progress.tell(event);
-    let mut outcome = apply::apply(means, &graph, &order, interrupted(), &tell).await;
+    let progress = report::Progress::new(if common.quiet { |_| () } else { output::talk });
+    let tell = |event: apply::Event<'_>| {
+        count(event);
+        progress.tell(event);
+    };
+    let mut outcome = live::during(common, apply::apply(means, &graph, &order, interrupted(), &tell)).await;
     outcome.plan.inputs = inputs;
     match options.report.format {
         Format::Human => output::data(&report::outcome(&outcome))?,
@@ -101,6 +105,16 @@ fn share(clearing: &mut Clearing, shard: Shard) {
     };
     let at_once = service.concurrency.get().div_ceil(of.get());
     service.concurrency = NonZeroUsize::new(at_once).unwrap_or(NonZeroUsize::MIN);
+}
+
+/// What the line about progress counts.
+fn count(event: apply::Event<'_>) {
+    match event {
+        apply::Event::Planned(charts) => tally::phase("publishing", charts),
+        apply::Event::Started(_) => tally::began(),
+        apply::Event::Done(..) | apply::Event::NotDone(_) => tally::ended(),
+        apply::Event::Waiting(..) | apply::Event::Signing(_) => {}
+    }
 }
 
 fn saved(file: &Path) -> Result<Basis, Stop> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 
 use crate::cli::session::{Conflicts, Session, Stop};
-use crate::cli::{Common, interrupted, output};
+use crate::cli::{Common, interrupted, live, output};
 use crate::graph::draw::{self, NodeState};
 use crate::graph::{Step, UnitId};
 use crate::plan::{Ask, Network, State, observe, rows};
+use crate::report::escape;
 
 /// Arguments of `graph`.
 #[derive(Debug, clap::Args)]
@@ -38,8 +39,8 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let network = if options.offline { Network::Offline } else { Network::Online };
     let ask = Ask { network, ..Ask::default() };
     let observed = tokio::select! {
-        observed = observe::observe(&graph, &units, &clearing, &signatures, &ask) => observed,
-        () = interrupted() => return Err(Stop::message("interrupted")),
+        observed = live::during(common, observe::observe(&graph, &units, &clearing, &signatures, &ask)) => observed,
+        () = interrupted() => return Err(live::interrupted("charts were looked at")),
     };
     let rows = rows::rows(&clearing.workspace, &graph, &units, &observed);
     let states: BTreeMap<UnitId, NodeState> = rows.iter().map(|row| (row.unit, state(&row.state))).collect();
@@ -50,7 +51,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     output::data(&match options.format {
         Drawing::Dot => draw::dot(&graph, &units, &state),
         Drawing::Mermaid => draw::mermaid(&graph, &units, &state),
-        Drawing::Json => draw::json(&graph, &units, &state),
+        Drawing::Json => escape::json(&draw::json(&graph, &units, &state)).into_owned(),
     })?;
     Ok(0)
 }

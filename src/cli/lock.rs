@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cli::session::{self, Conflicts, Session, Stop};
-use crate::cli::{Common, Format, Report, interrupted, output};
+use crate::cli::{Common, Format, Report, interrupted, live, output};
 use crate::graph::{Selection, StepGraph, UnitId};
 use crate::plan::Scope;
 use crate::report;
@@ -35,8 +35,8 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let before = workspace.lockfile.clone();
     let clearing = Session::clearing(workspace, &root)?;
     let resolution = tokio::select! {
-        resolution = resolve::resolve(&clearing, &graph, &lockfile, &order) => resolution,
-        () = interrupted() => return Err(Stop::message("interrupted: nothing was written")),
+        resolution = live::during(common, resolve::resolve(&clearing, &graph, &lockfile, &order)) => resolution,
+        () = interrupted() => return Err(live::interrupted("versions were verified")),
     };
     let written = write::write(&root, before.as_deref(), &resolution).map_err(Stop::message)?;
     match options.report.format {

@@ -2,16 +2,24 @@
 //!
 //! Owns flags, exit statuses and which stream a text goes to. The only module that prints.
 
+mod add;
 mod apply;
 mod diff;
+mod completions;
+mod explain;
 mod graph;
+mod init;
+mod list;
+mod live;
 mod lock;
 mod merge;
+mod outdated;
 mod output;
 mod patch;
 mod plan;
 mod render;
 mod session;
+mod show;
 mod validate;
 mod verify;
 mod why;
@@ -23,6 +31,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::graph::{Only, Shard};
 use crate::plan::Verdict;
+use crate::{report, tally};
 
 const AFTER_HELP: &str = "\
 Exit status:
@@ -58,6 +67,12 @@ struct Common {
     /// Only the share of one of several runs, where a command takes one.
     #[arg(skip)]
     shard: Option<Shard>,
+    /// Say nothing about progress; errors are told all the same.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Tell every request to a registry on standard error: method, URL without its query, status, time.
+    #[arg(short, long, global = true)]
+    verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -116,10 +131,16 @@ struct Report {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a workspace to start from.
+    Init(init::Options),
     /// Check settings, manifests, keyrings and lockfile; needs no network.
     Validate(validate::Options),
     /// Pin what has no pin: resolve, verify whole, write mirrors.lock.
     Lock(lock::Options),
+    /// Put a version into its manifest and pin it, if it verifies.
+    Add(add::Options),
+    /// List newer versions that upstream has.
+    Outdated(outdated::Options),
     /// Show what `apply` would do, and what a person must look at first.
     Plan(plan::Options),
     /// Show a plan that was written before, from its JSON alone.
@@ -132,6 +153,14 @@ enum Command {
     Verify(verify::Options),
     /// Tell what changes between two versions of a chart: images, rights, values, files.
     Diff(diff::Options),
+    /// List what this workspace publishes; needs no network.
+    List(list::Options),
+    /// Show a chart version, and what its consumers type; needs no network.
+    Show(show::Options),
+    /// Tell what a code means, and what to do about it.
+    Explain(explain::Options),
+    /// Print what a shell needs to complete commands and options.
+    Completions(completions::Options),
     /// Draw the steps with their keys and states.
     Graph(graph::Options),
     /// Tell which inputs make a chart's steps what they are.
@@ -144,13 +173,18 @@ impl Command {
         match self {
             Self::Validate(options) => options.report.format,
             Self::Lock(options) => options.report.format,
+            Self::Add(options) => options.report.format,
+            Self::Outdated(options) => options.report.format,
+            Self::Show(options) => options.report.format,
+            Self::Explain(options) => options.report.format,
+            Self::List(options) if options.format == list::Listing::Json => Format::Json,
             Self::Plan(options) => options.format.of_errors(),
             Self::Apply(options) => options.report.format,
             Self::Merge(options) => options.report.format,
             Self::Verify(options) => options.report.format,
             Self::Why(options) => options.report.format,
             Self::Diff(options) => options.report.format,
-            Self::Graph(_) | Self::Render(_) => Format::Human,
+            Self::Init(_) | Self::Completions(_) | Self::List(_) | Self::Graph(_) | Self::Render(_) => Format::Human,
         }
     }
 }
@@ -173,11 +207,21 @@ pub fn main() -> ExitCode {
         }
     };
     let common = &cli.common;
+    if common.verbose {
+        tally::listen(|exchange| output::talk(&report::exchange(exchange)));
+    }
     let format = cli.command.format();
     let status = runtime.block_on(async {
         match cli.command {
             Command::Validate(options) => validate::run(common, &options),
             Command::Lock(options) => lock::run(common, &options).await,
+            Command::Add(options) => add::run(common, &options).await,
+            Command::Outdated(options) => outdated::run(common, &options).await,
+            Command::List(options) => list::run(common, &options),
+            Command::Show(options) => show::run(common, &options),
+            Command::Init(options) => init::run(&options),
+            Command::Explain(options) => explain::run(&options),
+            Command::Completions(options) => completions::run(&options),
             Command::Plan(options) => plan::run(common, &options).await,
             Command::Render(options) => render::run(&options),
             Command::Apply(options) => apply::run(common, &options).await,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::apply::too_many_changes;
 use crate::artifact::{Clearing, Reach};
 use crate::cli::session::{self, Conflicts, Session, Stop, read_base};
-use crate::cli::{Common, PlanFormat, interrupted, output, patch, status};
+use crate::cli::{Common, PlanFormat, interrupted, live, output, patch, status};
 use crate::diagnostic::Problems;
 use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
@@ -76,8 +76,8 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         Ok(plan)
     };
     let mut plan = tokio::select! {
-        plan = planning => plan?,
-        () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
+        plan = live::during(common, planning) => plan?,
+        () = interrupted() => return Err(live::interrupted("charts were looked at")),
     };
     if ask.network == Network::Online {
         plan.findings.extend(too_many_changes(&plan, clearing.workspace.settings.max_changes));

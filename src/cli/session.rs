@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::artifact::Clearing;
 use crate::cache::Cache;
 use crate::cli::{Common, output};
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::graph::{self, Only, Selection, StepGraph, UnitId};
 use crate::lock::Lockfile;
 use crate::oci::Digest;
@@ -78,8 +78,14 @@ impl Session {
     /// Reads the workspace that the arguments name, silently.
     pub(super) fn read(common: &Common, conflicts: Conflicts) -> Result<Self, Stop> {
         let root = root(common)?;
+        let tree = Tree::folder(&root);
+        Self::of(common, root, &tree, conflicts)
+    }
+
+    /// Reads this tree as the workspace at `root`, silently.
+    pub(super) fn of(common: &Common, root: PathBuf, tree: &Tree, conflicts: Conflicts) -> Result<Self, Stop> {
         let stop = |problems| Stop::Problems { root: Some(root.clone()), problems };
-        let (mut workspace, lockfile) = read(&Tree::folder(&root), conflicts).map_err(stop)?;
+        let (mut workspace, lockfile) = read(tree, conflicts).map_err(stop)?;
         check_signing_files(&root, &workspace.settings)?;
         let selection =
             Selection { charts: common.charts.clone(), only: common.only.map(Into::into), shard: common.shard };
@@ -134,7 +140,7 @@ fn cycle(graph: &StepGraph) -> Problems {
     let first = cycle.units.first().map(|unit| &graph.unit(*unit).name);
     Problems::from(Problem {
         location: first.map(|name| Location::file(format!("{CHARTS}/{name}/Chart.yaml"))),
-        code: "cycle",
+        code: code!("cycle"),
         message: cycle.to_string(),
         help: String::new(),
     })
@@ -146,7 +152,7 @@ fn check_signing_files(root: &Path, settings: &Settings) -> Result<(), Stop> {
     for error in signature::wrong_files(root, &settings.signing) {
         problems.push(Problem {
             location: Some(settings.signing_location.clone()),
-            code: "signing-file",
+            code: code!("signing-file"),
             message: error.to_string(),
             help: error.next().to_owned(),
         });

@@ -2,7 +2,7 @@
 
 use crate::audit::{self, Audited, Depth};
 use crate::cli::session::{Conflicts, Session, Stop};
-use crate::cli::{Common, Format, Report, interrupted, output};
+use crate::cli::{Common, Format, Report, interrupted, live, output};
 use crate::report;
 
 /// Arguments of `verify`.
@@ -21,8 +21,8 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let signatures = Session::signatures(&clearing, &root);
     let depth = if options.quick { Depth::Digest } else { Depth::Whole };
     let audits = tokio::select! {
-        audits = audit::audit(&clearing, &signatures, &graph, &units, depth) => audits,
-        () = interrupted() => return Err(Stop::message("interrupted")),
+        audits = live::during(common, audit::audit(&clearing, &signatures, &graph, &units, depth)) => audits,
+        () = interrupted() => return Err(live::interrupted("charts were audited")),
     };
     match options.report.format {
         Format::Human => output::data(&report::audit(&audits, depth))?,

@@ -20,8 +20,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
-    let about =
-        Common { root: common.root.clone(), charts: vec![options.chart.clone()], only: common.only, shard: None };
+    let about = Common { charts: vec![options.chart.clone()], shard: None, ..common.clone() };
     let session = Session::open(&about, Conflicts::Refuse)?;
     let (graph, units) = (&session.graph, &session.units);
     let base = match &options.base {

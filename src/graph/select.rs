@@ -121,6 +121,13 @@ impl StepGraph {
         Ok(units)
     }
 
+    /// The shortest name that selects this chart and no other: its last part, or the whole destination.
+    #[must_use]
+    pub fn selector<'a>(&self, chart: &'a Repository) -> &'a str {
+        let is_other = |unit: &super::Unit| unit.destination() != chart && unit.destination().last() == chart.last();
+        if self.units().iter().any(is_other) { chart.as_str() } else { chart.last() }
+    }
+
     fn named(&self, selection: &Selection) -> Result<Vec<UnitId>, SelectError> {
         let mut charts = Charts::new();
         for id in self.ids() {

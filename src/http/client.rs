@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
@@ -16,6 +16,7 @@ use url::Url;
 use super::guard::{Reach, Refused, Resolver};
 use super::retry::retry_after;
 use super::{Failure, Fault, HttpError, Kind, Limits, Requests, bounded};
+use crate::tally::{self, Exchange};
 
 /// A request that can be sent more than once.
 #[derive(Debug, Clone)]
@@ -97,6 +98,7 @@ impl Client {
             return Err(permanent(why));
         }
         self.count(request);
+        tally::sent(request.body.len());
         let mut outgoing = pool.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
         if let Some(authorization) = authorization {
             outgoing = outgoing.header(reqwest::header::AUTHORIZATION, authorization);
@@ -107,7 +109,15 @@ impl Client {
         // While a body goes out the server is rightly silent.
         let silence = self.0.limits.silence;
         let upload = Duration::from_secs(request.body.len() as u64 / self.0.limits.slowest.max(1));
-        let answer = in_time(silence + upload, outgoing.send(), &request.url).await?;
+        let begun = Instant::now();
+        let answer = in_time(silence + upload, outgoing.send(), &request.url).await;
+        tally::exchanged(|| Exchange {
+            method: request.method.as_str(),
+            url: super::guard::shown(&request.url),
+            answer: answer.as_ref().map(|answer| answer.status().as_u16()).map_err(ToString::to_string),
+            time: begun.elapsed(),
+        });
+        let answer = answer?;
         Ok(Response { url: request.url.clone(), answer, silence })
     }
 
@@ -293,6 +303,7 @@ impl Response {
             if body.len() as u64 + chunk.len() as u64 > limit {
                 return Ok(None);
             }
+            tally::received(chunk.len());
             body.extend_from_slice(&chunk);
         }
         Ok(Some(body.into()))

@@ -2,7 +2,7 @@
 //!
 //! Knows Git's markers in all styles (`merge`, `diff3`, `zdiff3`), nothing of a pin's fields.
 
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::document::{quote, saturate};
 use crate::lock::{Lockfile, Pin};
 
@@ -75,7 +75,7 @@ fn disagreement(ours: &Pin, theirs: &Pin, fields: &[&str], file: &str) -> Proble
     let reference = quote(&ours.reference().to_string());
     Problem {
         location: Some(Location::at(file, ours.line, 1)),
-        code: "conflicting-pin",
+        code: code!("conflicting-pin"),
         message: format!(
             "the two sides pin `{reference}` differently ({}): {} in line {}, {} in line {}",
             fields.join(", "),
@@ -116,7 +116,7 @@ fn sides(text: &str, file: &str) -> Result<(String, String), Problem> {
 fn broken(file: &str, line: u32) -> Problem {
     Problem {
         location: Some(Location::at(file, line, 1)),
-        code: "conflict-markers",
+        code: code!("conflict-markers"),
         message: "this conflict marker has no counterpart".to_owned(),
         help: "take the file as Git left it: `git checkout --merge -- mirrors.lock`, then run `chartsync lock`"
             .to_owned(),

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::document::{Reader, Table, quote, saturate};
 use crate::lock::{Lockfile, Pin, Signer};
 use crate::oci::Repository;
@@ -83,7 +83,7 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Lockfile, Problems> {
     if let Some(line) = super::conflict::first_marker(text) {
         let problem = Problem {
             location: Some(Location::at(file, line, 1)),
-            code: "conflict-markers",
+            code: code!("conflict-markers"),
             message: "the lockfile has conflict markers".to_owned(),
             help: "run `chartsync lock`: it takes the pins of both sides".to_owned(),
         };
@@ -110,7 +110,7 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Lockfile, Problems> {
 fn twice(first: &Pin, second: &Pin, file: &str) -> Problem {
     Problem {
         location: Some(Location::at(file, second.line, 1)),
-        code: "duplicate-pin",
+        code: code!("duplicate-pin"),
         message: format!("`{}` is pinned twice, first in line {}", quote(&second.reference().to_string()), first.line),
         help: "remove one of the blocks and run `chartsync lock`".to_owned(),
     }
@@ -145,7 +145,7 @@ fn parse_head((text, line): Piece<'_>, file: &str) -> Result<(), Problems> {
                 let at = table.get("version").map(toml::Spanned::span).unwrap_or_default();
                 let message = format!("the lockfile has format {version}, this chartsync knows format {FORMAT}");
                 let help = if version > FORMAT { "upgrade chartsync" } else { "restore the file from Git" };
-                reader.problem(&at, "lock-version", message, help);
+                reader.problem(&at, code!("lock-version"), message, help);
             }
         }
     }
@@ -248,7 +248,7 @@ fn check_relations(reader: &mut Reader<'_>, table: &Table<'_, '_>, pin: &Pin, na
     if pin.name != pin.destination.last() {
         let (name, last) = (quote(&pin.name), pin.destination.last());
         let message = format!("`chart.name` is `{name}`, the last part of its destination is `{last}`");
-        reader.problem(name_at, "pin-relation", message, help);
+        reader.problem(name_at, code!("pin-relation"), message, help);
     }
     let message = match (&pin.signer, pin.provenance.is_some(), pin.keyring.is_some()) {
         (Signer::Pgp(_), true, true) | (Signer::None, false, _) => return,
@@ -257,5 +257,5 @@ fn check_relations(reader: &mut Reader<'_>, table: &Table<'_, '_>, pin: &Pin, na
         (Signer::None, true, _) => "`chart.signer` is `none`, but there is a `provenance`, which is always verified",
     };
     let at = table.get("signer").map(toml::Spanned::span).unwrap_or_default();
-    reader.problem(&at, "pin-relation", message.to_owned(), help);
+    reader.problem(&at, code!("pin-relation"), message.to_owned(), help);
 }

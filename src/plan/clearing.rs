@@ -11,14 +11,21 @@ use crate::plan::diff::Change;
 use crate::plan::rows::{Row, State, packaging_finding};
 use crate::provenance::Refusal;
 use crate::settings::Acceptable;
+use crate::tally;
 
 /// How many charts are cleared together.
 const AT_ONCE: usize = 16;
 
 /// Clears the charts of all rows that would be published or signed; what does not clear is withheld.
 pub async fn clear_rows(clearing: &Clearing, graph: &StepGraph, rows: &mut [Row]) {
-    let wanted = rows.iter_mut().filter(|row| matches!(row.state, State::Change(_)));
-    futures_util::stream::iter(wanted).for_each_concurrent(AT_ONCE, |row| clear_row(clearing, graph, row)).await;
+    let wanted: Vec<_> = rows.iter_mut().filter(|row| matches!(row.state, State::Change(_))).collect();
+    if wanted.is_empty() {
+        return;
+    }
+    tally::phase("verifying", wanted.len());
+    futures_util::stream::iter(wanted)
+        .for_each_concurrent(AT_ONCE, |row| tally::counted(clear_row(clearing, graph, row)))
+        .await;
 }
 
 async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {

@@ -16,6 +16,7 @@ use crate::plan::diff::{Accepted, Credential, Destination, Signature, Source, ne
 use crate::registry::{Registries, Registry, RegistryError};
 use crate::settings::{Acceptable, Role, Settings, Signing};
 use crate::signature::{Look, Place, Signatures, told};
+use crate::tally;
 
 /// How many charts are looked at together. Each host has a limit of its own below this.
 const AT_ONCE: usize = 64;
@@ -105,15 +106,18 @@ pub async fn observe(
     signatures: &Signatures,
     ask: &Ask,
 ) -> BTreeMap<UnitId, Observed> {
-    let fixed = units.iter().filter(|id| !matches!(graph.unit(**id).state, PinState::Stale(_)));
+    let fixed: Vec<_> = units.iter().filter(|id| !matches!(graph.unit(**id).state, PinState::Stale(_))).collect();
+    tally::phase("asking registries", fixed.len());
     futures_util::stream::iter(fixed)
-        .map(|id| async move {
-            let unit = graph.unit(*id);
-            let (mut observed, digest) = Box::pin(place(graph, *id, clearing, ask)).await;
-            if let (Destination::Same, Some(digest)) = (observed.destination, digest) {
-                look(&unit.reference, &digest, unit.role(), clearing, signatures, ask, &mut observed).await;
-            }
-            (*id, observed)
+        .map(|id| {
+            tally::counted(async move {
+                let unit = graph.unit(*id);
+                let (mut observed, digest) = Box::pin(place(graph, *id, clearing, ask)).await;
+                if let (Destination::Same, Some(digest)) = (observed.destination, digest) {
+                    look(&unit.reference, &digest, unit.role(), clearing, signatures, ask, &mut observed).await;
+                }
+                (*id, observed)
+            })
         })
         .buffer_unordered(AT_ONCE)
         .collect()

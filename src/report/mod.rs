@@ -7,17 +7,26 @@
 pub mod annotations;
 mod answer;
 mod difference;
+mod consume;
+mod explained;
 pub mod escape;
 mod human;
 pub mod json;
+mod listed;
 pub mod markdown;
 mod progress;
 mod view;
 mod words;
 
+pub use consume::{Command, KeyringFile, quoted as shell_word};
 pub use difference::{Compared, Side, Taken};
-pub use human::{Why, audit, difference, error, outcome, patch, plan, problems, resolution, validated, why};
-pub use progress::Progress;
+pub use explained::{Explanation, explanation, explanations};
+pub use human::{
+    Added, Outdated, Put, Why, added, audit, codes, difference, error, explained, list, outcome, outdated, patch, plan,
+    problems, resolution, show, started, validated, why,
+};
+pub use listed::{Bytes, Listed, listed};
+pub use progress::{Progress, beat, exchange, status};
 pub use words::APPLY_PATCH;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Values to report, and what every report must keep to.
 
+mod author;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -8,7 +10,7 @@ use crate::apply::{Done, Outcome};
 use crate::artifact::Created;
 use crate::audit::{Audit, Audited};
 use crate::chart::Version;
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::finding::{Code, Exception, Finding, Holder};
 use crate::graph::{self, Builder, Demands, Origin, PinState, StepGraph, Unit, UnitId};
 use crate::lock::{Lockfile, Pin, Signer, Unsatisfied};
@@ -22,7 +24,7 @@ use crate::report::Why;
 use crate::report::difference::tests::everything;
 use crate::resolve::keyrings::KeyringChange;
 use crate::resolve::patch::LockPatch;
-use crate::resolve::{Event, Failure, Resolution};
+use crate::resolve::{Cause, Event, Failure, Resolution};
 use crate::settings::{Accept, Acceptable};
 use crate::signature::{How, Signed};
 
@@ -356,6 +358,7 @@ impl Words<'_> {
         let failure = Failure {
             location: Some(self.location()),
             reference: failed.reference(),
+            cause: Cause::Refused,
             message: self.message(
                 "the source upstream.example/charts/cert-manager:v1.15.5 cannot be pinned: it has no provenance",
             ),
@@ -425,13 +428,18 @@ impl Words<'_> {
         };
         push(
             Some(Location::at("mirrors/a.yaml", 2, 3)),
-            "unknown-key",
+            code!("unknown-key"),
             "unknown key `sorce`",
             "did you mean `source`?",
         );
-        push(Some(Location::at("mirrors/a.yaml", 99, 1)), "missing-key", "`versions` is missing", "");
-        push(Some(Location::file("mirrors.lock")), "conflict", "conflict markers", "run `chartsync lock`");
-        push(None, "no-root", "no chartsync.toml in this folder or one above it", "");
+        push(Some(Location::at("mirrors/a.yaml", 99, 1)), code!("missing-key"), "`versions` is missing", "");
+        push(
+            Some(Location::file("mirrors.lock")),
+            code!("conflict-markers"),
+            "conflict markers",
+            "run `chartsync lock`",
+        );
+        push(None, code!("no-workspace"), "no chartsync.toml in this folder or one above it", "");
         problems.into_result(()).unwrap_err()
     }
 

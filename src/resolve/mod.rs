@@ -5,6 +5,7 @@
 
 pub mod keyrings;
 pub mod patch;
+pub mod upstream;
 mod version;
 pub mod write;
 
@@ -22,6 +23,7 @@ use crate::lock::{Lockfile, Pin};
 use crate::oci::{Digest, Reference, Repository};
 use crate::provenance::Fingerprint;
 use crate::resolve::keyrings::KeyringChange;
+use crate::tally;
 use crate::workspace::Tree;
 
 /// How many charts are resolved together.
@@ -84,12 +86,25 @@ pub struct Failure {
     pub location: Option<Location>,
     /// Where it would be published.
     pub reference: Reference,
+    /// What kind of trouble it is.
+    pub cause: Cause,
     /// Why not.
     pub message: String,
     /// What to do.
     pub next: String,
     /// The exception that would lift it, once a person has reviewed it.
     pub exception: Option<Exception>,
+}
+
+/// Why a version could not be pinned, as far as callers tell it apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The source has no such tag.
+    NotFound,
+    /// The source, or the keyring, could not be had: another time it may.
+    Unreachable,
+    /// What came does not verify, or does not fit the manifest.
+    Refused,
 }
 
 /// What `lock` would write, and what it has to say.
@@ -111,12 +126,17 @@ pub struct Resolution {
 
 /// Resolves what has no satisfying pin, and what was asked for anew.
 pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile, order: &Order) -> Resolution {
+    tally::phase("verifying and pinning", order.selected.len());
     let homeless = homeless(graph, existing);
     let keyrings = keyrings::choose(clearing, graph, existing, &homeless, order).await;
     let one = |(id, mirror): (UnitId, usize)| {
         let (keyrings, homeless) = (&keyrings, &homeless);
         let task = version::Task { clearing, graph, existing, order, keyrings, homeless, id, mirror };
-        async move { (id, task.run().await) }
+        async move {
+            // What is not selected is kept: no work that anybody waits for.
+            let is_selected = order.selected.contains(&id);
+            (id, if is_selected { tally::counted(task.run()).await } else { task.run().await })
+        }
     };
     let ids: Vec<_> = graph.ids().filter_map(|id| Some((id, graph.unit(id).mirror()?))).collect();
     let done: BTreeMap<_, _> = futures_util::stream::iter(ids).map(one).buffer_unordered(AT_ONCE).collect().await;

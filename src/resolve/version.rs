@@ -10,7 +10,7 @@ use crate::oci::{Digest, Reference};
 use crate::provenance::{Keyring, Refusal};
 use crate::registry::RegistryError;
 use crate::resolve::keyrings::Chosen;
-use crate::resolve::{Event, Failure, Homeless, Order};
+use crate::resolve::{Cause, Event, Failure, Homeless, Order};
 use crate::workspace::Mirror;
 
 /// One declared version and everything that resolving it needs.
@@ -224,8 +224,13 @@ impl Task<'_> {
             ClearError::Defect(_) => "report it, with the chart that causes it",
             _ => "do not mirror it before upstream has explained it",
         };
+        let cause = match error {
+            ClearError::Registry(RegistryError::NotFound { .. }) => Cause::NotFound,
+            ClearError::Registry(_) | ClearError::Refused(Refused::NoUsableKeyring(_)) => Cause::Unreachable,
+            _ => Cause::Refused,
+        };
         let failure = self.failure(format!("{what}: {error}"), next.to_owned());
-        Failure { exception, ..failure }
+        Failure { cause, exception, ..failure }
     }
 
     fn unsatisfied(&self, unsatisfied: &Unsatisfied) -> Failure {
@@ -237,7 +242,8 @@ impl Task<'_> {
         let unit = self.unit();
         let declared = self.mirror().versions.iter().find(|declared| declared.version == unit.version);
         let location = declared.map(|declared| declared.location.clone());
-        Failure { location, reference: unit.reference.clone(), message, next, exception: None }
+        let (reference, cause) = (unit.reference.clone(), Cause::Refused);
+        Failure { location, reference, cause, message, next, exception: None }
     }
 
     fn repin(&self) -> String {

@@ -11,7 +11,7 @@ use super::{
     Accept, Acceptable, Access, KeySigning, KeylessSigning, PastSigner, RegistrySettings, RootPath, Settings, Signing,
     SigningService, is_loopback,
 };
-use crate::diagnostic::Problem;
+use crate::diagnostic::{Problem, code};
 use crate::document::{Reader, Table, nearest, parsed, quote, unknown_help};
 use crate::oci::{Reference, Repository, Target};
 
@@ -76,7 +76,7 @@ fn signing(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Signing> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "write `keyless`, `key` or `none`".to_owned(),
             };
-            reader.problem(&method?.1, "invalid-value", message, help);
+            reader.problem(&method?.1, code!("invalid-value"), message, help);
             return None;
         }
     };
@@ -97,7 +97,12 @@ fn refuse_idle(reader: &mut Reader<'_>, table: &Table<'_, '_>, method: &str, nee
     for key in KEY.iter().chain(&KEYLESS).map(|(key, _)| *key).filter(idle).chain(common) {
         if let Some(value) = table.get(key) {
             let message = format!("`signing.{key}` means nothing with `method = \"{method}\"`");
-            reader.problem(&value.span(), "idle-setting", message, "remove it, or choose the method that uses it");
+            reader.problem(
+                &value.span(),
+                code!("idle-setting"),
+                message,
+                "remove it, or choose the method that uses it",
+            );
         }
     }
 }
@@ -145,7 +150,7 @@ fn issuer(reader: &mut Reader<'_>, text: &str, at: &Range<usize>) -> Option<Stri
         Url::parse(text).is_ok_and(|url| (url.scheme() == "https" || loopback(&url)) && url.username().is_empty());
     if !good {
         let message = format!("`signing.issuer`: `{}` is not an https URL", quote(text));
-        reader.problem(at, "invalid-value", message, "write the issuer as its tokens do");
+        reader.problem(at, code!("invalid-value"), message, "write the issuer as its tokens do");
         return None;
     }
     whole(reader, "signing.issuer", text, at)
@@ -155,7 +160,7 @@ fn issuer(reader: &mut Reader<'_>, text: &str, at: &Range<usize>) -> Option<Stri
 fn whole(reader: &mut Reader<'_>, path: impl fmt::Display, text: &str, at: &Range<usize>) -> Option<String> {
     if text.is_empty() || text.trim() != text || text.contains(char::is_control) {
         let message = format!("`{path}`: `{}` is empty, or has blanks around it or control characters", quote(text));
-        reader.problem(at, "invalid-value", message, "write it whole, on one line");
+        reader.problem(at, code!("invalid-value"), message, "write it whole, on one line");
         return None;
     }
     Some(text.to_owned())
@@ -181,7 +186,7 @@ fn registries(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> BTreeMap<String,
             } else {
                 "write its host, lower case, and its port if it has one: `[registry.\"registry.example:5000\"]`"
             };
-            reader.problem(&at, "invalid-value", message, help);
+            reader.problem(&at, code!("invalid-value"), message, help);
         } else if let Some(table) = all.table(reader, host) {
             registries.insert(host.to_owned(), registry(reader, &table));
         }
@@ -198,7 +203,12 @@ fn registry(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> RegistrySettings 
         if realm.is_none() {
             let message =
                 format!("`{}`: `{}` is not the address of a token server", table.path("token-realm"), quote(text));
-            reader.problem(&at, "invalid-value", message, "write scheme, host and port only: `https://auth.example`");
+            reader.problem(
+                &at,
+                code!("invalid-value"),
+                message,
+                "write scheme, host and port only: `https://auth.example`",
+            );
         }
         realm
     });
@@ -208,7 +218,7 @@ fn registry(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> RegistrySettings 
                 let message = format!("`{}` and `layout` exclude each other", table.path(key));
                 reader.problem(
                     &value.span(),
-                    "conflicting-settings",
+                    code!("conflicting-settings"),
                     message,
                     "a layout is a folder: remove one of them",
                 );
@@ -246,7 +256,12 @@ fn accept(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Accept> {
         let by_tag = matches!(reference.target, Target::Tag(_));
         if let (false, Some(value)) = (by_tag, table.get("reference")) {
             let message = format!("`accept.reference`: `{}` names no tag", quote(&reference.to_string()));
-            reader.problem(&value.span(), "invalid-value", message, "write the published place: repository, `:`, tag");
+            reader.problem(
+                &value.span(),
+                code!("invalid-value"),
+                message,
+                "write the published place: repository, `:`, tag",
+            );
         }
         by_tag
     });
@@ -254,7 +269,7 @@ fn accept(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Option<Accept> {
     let reason = table.text(reader, "reason").and_then(|(text, at)| {
         if text.trim().is_empty() {
             let help = "say why the exception is right, for the next reader";
-            reader.problem(&at, "invalid-value", "`accept.reason` is empty".into(), help);
+            reader.problem(&at, code!("invalid-value"), "`accept.reason` is empty".into(), help);
             return None;
         }
         Some(text.to_owned())
@@ -268,7 +283,7 @@ fn acceptable(reader: &mut Reader<'_>, text: &str, at: &Range<usize>) -> Option<
     if found.is_none() {
         let message = format!("`accept.finding`: `{}` is not a finding that can be accepted", quote(text));
         let help = unknown_help(text, &Acceptable::ALL.map(Acceptable::as_str));
-        reader.problem(at, "invalid-value", message, help);
+        reader.problem(at, code!("invalid-value"), message, help);
     }
     found
 }
@@ -280,7 +295,7 @@ fn refuse_twins(reader: &mut Reader<'_>, accept: &[Accept]) {
         if **first != entry.location {
             reader.problems.push(Problem {
                 location: Some(entry.location.clone()),
-                code: "duplicate-accept",
+                code: code!("duplicate-accept"),
                 message: format!("the exception `{}` for `{}` stands twice", entry.finding, entry.reference),
                 help: format!("remove it: the first stands at {first}"),
             });

@@ -14,7 +14,7 @@ use super::{CHARTS, unreadable};
 use crate::chart::archive::FILE_LIMIT;
 use crate::chart::package::{Folder, Kind, PackageError, Source};
 use crate::chart::{Version, package};
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, ProblemCode, Problems, code};
 use crate::oci::{Digest, Repository};
 use crate::settings::Settings;
 
@@ -63,7 +63,7 @@ pub(super) struct Draft {
     source: Source,
 }
 
-fn problem(file: impl Into<String>, code: &'static str, message: String, help: impl Into<String>) -> Problem {
+fn problem(file: impl Into<String>, code: ProblemCode, message: String, help: impl Into<String>) -> Problem {
     Problem { location: Some(Location::file(file)), code, message, help: help.into() }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn read(tree: &Tree, problems: &mut Problems, of_charts: &mut Problem
             EntryKind::File => continue,
             EntryKind::Link | EntryKind::Other => of_charts.push(problem(
                 format!("{CHARTS}/{name}"),
-                "link",
+                code!("link"),
                 "this is neither a folder nor a file, and links are not followed".to_owned(),
                 "put the chart's folder itself there",
             )),
@@ -117,20 +117,20 @@ fn draft(tree: &Tree, folder: String) -> Result<Draft, Problem> {
         let message = format!("the chart calls itself `{}`, but its folder is `{folder}`", metadata.name);
         return Err(problem(
             chart_yaml(&folder),
-            "chart-name",
+            code!("chart-name"),
             message,
             "give both the same name: helm lint wants it too",
         ));
     }
     let version = metadata.version.parse::<Version>().map_err(|error| {
         let help = "write MAJOR.MINOR.PATCH as SemVer has it";
-        problem(chart_yaml(&folder), "chart-version", format!("its version cannot be published: {error}"), help)
+        problem(chart_yaml(&folder), code!("chart-version"), format!("its version cannot be published: {error}"), help)
     })?;
     Ok(Draft { folder, version, source })
 }
 
 fn unpackageable(folder: &str, error: &PackageError) -> Problem {
-    problem(folder, "chart", format!("it cannot be packaged: {error}"), "")
+    problem(folder, code!("chart"), format!("it cannot be packaged: {error}"), "")
 }
 
 /// Places the charts, finds what they depend on, and checks that each can be packaged.
@@ -152,7 +152,7 @@ pub(super) fn place(
             Err(error) => {
                 let message = format!("a chart of this name cannot be published: {error}");
                 let help = "rename chart and folder: small letters and digits, with `-`, `_` or `.` between them";
-                problems.push(problem(chart_yaml(&folder), "chart-name", message, help));
+                problems.push(problem(chart_yaml(&folder), code!("chart-name"), message, help));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::charts::chart_yaml;
 use super::manifest::Mirror;
 use super::{CHARTS, MIRRORS};
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, ProblemCode, Problems, code};
 use crate::oci::Repository;
 use crate::settings::{Access, Settings, Signing, is_loopback};
 
@@ -20,7 +20,7 @@ pub(super) fn check(
     if mirrors.is_empty() && charts.is_empty() && !strays {
         problems.push(Problem {
             location: Some(Location::file(MIRRORS)),
-            code: "no-charts",
+            code: code!("no-charts"),
             message: "the workspace declares no chart".to_owned(),
             help: format!(
                 "write a manifest `{MIRRORS}/<name>.yaml` (source, destination, versions, provenance), or add a chart folder `{CHARTS}/<name>/`"
@@ -41,7 +41,7 @@ pub(super) fn compare(settings: Option<&Settings>, mirrors: &[Mirror], charts: &
     }
 }
 
-fn problem(at: &Location, code: &'static str, message: String, help: impl Into<String>) -> Problem {
+fn problem(at: &Location, code: ProblemCode, message: String, help: impl Into<String>) -> Problem {
     Problem { location: Some(at.clone()), code, message, help: help.into() }
 }
 
@@ -52,7 +52,7 @@ fn refuse_shared_destinations(mirrors: &[Mirror], problems: &mut Problems) {
         if first.file != mirror.file {
             let message = format!("`{}` is the destination of {} too", mirror.destination, first.destination_location);
             let help = "give each mirror its own destination, or put all versions into one manifest";
-            problems.push(problem(&mirror.destination_location, "duplicate-destination", message, help));
+            problems.push(problem(&mirror.destination_location, code!("duplicate-destination"), message, help));
         }
     }
 }
@@ -64,7 +64,7 @@ fn refuse_shared_with_charts(settings: &Settings, mirrors: &[Mirror], charts: &[
         if let Some(mirror) = mirrors.iter().find(|mirror| mirror.destination == destination) {
             let message = format!("`{destination}` is the destination of {} too", mirror.destination_location);
             let help = "rename the chart, or mirror to another destination";
-            problems.push(problem(&Location::file(chart_yaml(chart)), "duplicate-destination", message, help));
+            problems.push(problem(&Location::file(chart_yaml(chart)), code!("duplicate-destination"), message, help));
         }
     }
 }
@@ -73,7 +73,7 @@ fn refuse_self_mirrors(mirrors: &[Mirror], problems: &mut Problems) {
     for mirror in mirrors.iter().filter(|mirror| mirror.source == mirror.destination) {
         let message = format!("source and destination are both `{}`", mirror.source);
         let help = "a mirror copies from somewhere else: correct one of them";
-        problems.push(problem(&mirror.destination_location, "self-mirror", message, help));
+        problems.push(problem(&mirror.destination_location, code!("self-mirror"), message, help));
     }
 }
 
@@ -82,7 +82,7 @@ fn refuse_outside(settings: &Settings, mirrors: &[Mirror], problems: &mut Proble
         let message = format!("the destination `{}` does not lie below `{}`", mirror.destination, settings.publish);
         let help =
             format!("write `{}/…`, or change `publish.repository` ({})", settings.publish, settings.publish_location);
-        problems.push(problem(&mirror.destination_location, "destination-outside", message, help));
+        problems.push(problem(&mirror.destination_location, code!("destination-outside"), message, help));
     }
 }
 
@@ -101,6 +101,6 @@ fn refuse_unsignable(settings: &Settings, mirrors: &[Mirror], problems: &mut Pro
         };
         let message = format!("keyless signing refuses `{host}`, which is {what}");
         let help = "choose `signing.method = \"key\"` or `\"none\"`, or reach the registry over https";
-        problems.push(problem(at, "keyless-place", message, help));
+        problems.push(problem(at, code!("keyless-place"), message, help));
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::manifest::{Draft, KeyringSource, Mirror, NamedKeyring};
 use super::tree::{EntryKind, Tree};
 use super::{KEYRINGS, unreadable};
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::document::FILE_LIMIT;
 use crate::oci::Digest;
 use crate::provenance::Keyring;
@@ -112,7 +112,7 @@ fn read_committed(tree: &Tree, keyrings: &mut Keyrings, problems: &mut Problems)
             }
             Ok(Some(bytes)) => problems.push(Problem {
                 location: Some(Location::file(path)),
-                code: "keyring-digest",
+                code: code!("keyring-digest"),
                 message: format!("the keyring's bytes have the digest {}, not the one in its name", Digest::of(&bytes)),
                 help: "restore the file from Git; a keyring of your own gets a name that is no digest".to_owned(),
             }),
@@ -168,7 +168,7 @@ fn problems_at(places: &[&Location], path: &RootPath, why: &str, problems: &mut 
     for place in places {
         problems.push(Problem {
             location: Some((*place).clone()),
-            code: "keyring-unusable",
+            code: code!("keyring-unusable"),
             message: format!("the keyring `{path}` cannot be used: {why}"),
             help: "put the publisher's public keys there (`gpg --export --armor FINGERPRINT`), or name an https URL"
                 .to_owned(),

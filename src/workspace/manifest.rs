@@ -12,7 +12,7 @@ use url::Url;
 use super::schema::{self, Refused, readable};
 use super::yaml::{self, Document};
 use crate::chart::Version;
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, ProblemCode, Problems, code};
 use crate::document::{self, FILE_LIMIT, quote};
 use crate::oci::{Digest, Repository};
 use crate::provenance::Fingerprint;
@@ -149,13 +149,13 @@ impl Reader<'_> {
         match text.parse() {
             Ok(value) => Some((value, at)),
             Err(error) => {
-                self.tell(at, "invalid-value", format!("`{}`: {error}", readable(pointer)), "");
+                self.tell(at, code!("invalid-value"), format!("`{}`: {error}", readable(pointer)), "");
                 None
             }
         }
     }
 
-    fn tell(&mut self, at: Location, code: &'static str, message: String, help: &str) {
+    fn tell(&mut self, at: Location, code: ProblemCode, message: String, help: &str) {
         self.problems.push(Problem { location: Some(at), code, message, help: help.to_owned() });
     }
 
@@ -176,7 +176,7 @@ impl Reader<'_> {
                     let tag = version.tag();
                     format!("the versions `{other}` (line {other_line}) and `{version}` have one tag, `{tag}`")
                 };
-                self.tell(location, "duplicate-version", message, "keep one of them");
+                self.tell(location, code!("duplicate-version"), message, "keep one of them");
                 continue;
             }
             first.insert(version.tag(), (version.to_string(), line));
@@ -195,7 +195,7 @@ impl Reader<'_> {
             let line = location.position.map_or(0, |(line, _)| line);
             if let Some(other) = first.get(&fingerprint) {
                 let message = format!("the fingerprint `{fingerprint}` stands twice, first in line {other}");
-                self.tell(location, "duplicate-fingerprint", message, "keep one of them");
+                self.tell(location, code!("duplicate-fingerprint"), message, "keep one of them");
                 continue;
             }
             first.insert(fingerprint.clone(), line);
@@ -205,7 +205,7 @@ impl Reader<'_> {
         if entries > 0 && !keyring && self.document.value.pointer("/provenance/keyring").is_none() {
             let at = self.document.key_location(pointer);
             let message = "`provenance.fingerprints` means nothing without a keyring".to_owned();
-            self.tell(at, "idle-setting", message, "add `keyring: …`, or remove the fingerprints");
+            self.tell(at, code!("idle-setting"), message, "add `keyring: …`, or remove the fingerprints");
         }
         fingerprints
     }
@@ -236,7 +236,7 @@ impl Reader<'_> {
             Ok(_) => return parsed.ok(),
         };
         let message = format!("`provenance.keyring`: `{}` is not a keyring's URL: {why}", redacted(text));
-        self.tell(at.clone(), "keyring-url", message, help);
+        self.tell(at.clone(), code!("keyring-url"), message, help);
         None
     }
 }

@@ -5,6 +5,7 @@
 
 mod charts;
 mod checks;
+mod edit;
 mod git;
 mod inputs;
 mod keyrings;
@@ -19,19 +20,22 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 pub use charts::{Dependency, FirstParty};
+pub use edit::{Edit, EditError, Editable, editable};
 pub use git::{Revision, patch};
 pub use keyrings::{Keyrings, keyring_file};
 pub use manifest::{DeclaredVersion, KeyringSource, Mirror, Trust};
 pub use schema::MIRROR_SCHEMA;
 pub use tree::{Entry, EntryKind, Found, Limits, READ_LIMIT, Tree, TreeError};
 
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::document::{self, FILE_LIMIT};
 use crate::oci::Digest;
 use crate::settings::{SETTINGS_FILE, Settings};
 
 /// The folder of manifests.
 pub const MIRRORS: &str = "mirrors";
+/// The file in that folder which manifests are copied from: hidden, so that it is none itself.
+pub const TEMPLATE: &str = ".template.yaml";
 /// The folder of keyrings that `lock` fetched.
 pub const KEYRINGS: &str = "keyrings";
 /// The folder of first-party charts.
@@ -73,7 +77,8 @@ impl Workspace {
         let mut of_charts = Problems::default();
         let mut rest = Rest::read(tree, &mut problems, &mut of_charts);
         checks::check(settings.as_ref(), &rest.mirrors, &rest.folders, rest.strays, &mut problems);
-        let wrong = || Problem { location: None, code: "defect", message: "no settings".into(), help: String::new() };
+        let wrong =
+            || Problem { location: None, code: code!("defect"), message: "no settings".into(), help: String::new() };
         let signing_files =
             settings.as_ref().map(|settings| signing_files(tree, settings, Absent::Told, &mut problems));
         let drafts = std::mem::take(&mut rest.drafts);
@@ -185,7 +190,7 @@ fn signing_files(
             Ok(None) if absent == Absent::Empty => {}
             Ok(None) => problems.push(Problem {
                 location: Some(settings.signing_location.clone()),
-                code: "signing-file",
+                code: code!("signing-file"),
                 message: format!("`[signing]` names `{file}`, which is not there"),
                 help: "commit the file, or correct the path; it stands from the workspace's root".to_owned(),
             }),
@@ -202,9 +207,9 @@ pub fn find_root(from: &Path) -> Result<PathBuf, Problem> {
         Some(root) => Ok(root.to_owned()),
         None => Err(Problem {
             location: None,
-            code: "no-workspace",
+            code: code!("no-workspace"),
             message: format!("there is no {SETTINGS_FILE} in `{}` or a folder above it", from.display()),
-            help: "name the workspace with `--root DIR`, or create the file".to_owned(),
+            help: "name the workspace with `--root DIR`, or make one with `chartsync init DIR`".to_owned(),
         }),
     }
 }
@@ -212,17 +217,17 @@ pub fn find_root(from: &Path) -> Result<PathBuf, Problem> {
 fn no_settings() -> Problem {
     Problem {
         location: Some(Location::file(SETTINGS_FILE)),
-        code: "no-settings",
+        code: code!("no-settings"),
         message: format!("there is no {SETTINGS_FILE}"),
-        help: "create it with `[publish] repository = \"…\"` and `[signing] method = \"…\"`".to_owned(),
+        help: "`chartsync init DIR` makes a workspace to start from".to_owned(),
     }
 }
 
 /// What could not be read, as a problem of that file.
 fn unreadable(path: &str, error: &TreeError) -> Problem {
     let code = match error {
-        TreeError::Link(_) => "link",
-        _ => "unreadable",
+        TreeError::Link(_) => code!("link"),
+        _ => code!("unreadable"),
     };
     Problem { location: Some(Location::file(path)), code, message: error.to_string(), help: String::new() }
 }
@@ -255,6 +260,8 @@ fn manifest_files(tree: &Tree, problems: &mut Problems) -> (Vec<String>, bool) {
     for Entry { name, kind } in entries {
         let path = format!("{MIRRORS}/{name}");
         if name.starts_with('.') {
+            // With it the workspace is meant to be empty for now.
+            strays |= name == TEMPLATE;
             continue;
         }
         let help = match (kind, name.rsplit_once('.')) {
@@ -272,7 +279,7 @@ fn manifest_files(tree: &Tree, problems: &mut Problems) -> (Vec<String>, bool) {
         strays = true;
         problems.push(Problem {
             location: Some(Location::file(path)),
-            code: "stray-file",
+            code: code!("stray-file"),
             message: "this is no manifest, so nothing reads it".to_owned(),
             help,
         });

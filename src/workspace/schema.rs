@@ -11,7 +11,7 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::yaml::{Document, below};
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::document::{quote, unknown_help};
 
 /// The JSON Schema of manifests, for editors and for everyone else.
@@ -31,7 +31,7 @@ fn compiled() -> Result<&'static Compiled, Problem> {
     };
     COMPILED.get_or_init(compile).as_ref().map_err(|error| Problem {
         location: None,
-        code: "defect",
+        code: code!("defect"),
         message: format!("a defect in chartsync: the compiled-in schema is broken: {error}"),
         help: String::new(),
     })
@@ -90,23 +90,23 @@ fn tell(document: &Document, error: &ValidationError<'_>, pointer: &str, rules: 
             for key in unexpected {
                 let inner = below(pointer, key);
                 let message = format!("unknown key `{}`", readable(&inner));
-                push(document.key_location(&inner), "unknown-key", message, unknown_help(key, &known));
+                push(document.key_location(&inner), code!("unknown-key"), message, unknown_help(key, &known));
             }
         }
         ValidationErrorKind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
             let inner = below(pointer, key);
             let message = format!("`{}` is missing", readable(&inner));
-            push(document.key_location(pointer), "missing-key", message, missing_help(&inner).to_owned());
+            push(document.key_location(pointer), code!("missing-key"), message, missing_help(&inner).to_owned());
         }
         ValidationErrorKind::Type { .. } => {
             let expected = rules.get("type").and_then(Value::as_str).unwrap_or_default();
             let message = format!("`{path}` is {}", kind(error.instance()));
-            push(at, "wrong-type", message, type_help(error.instance(), expected).to_owned());
+            push(at, code!("wrong-type"), message, type_help(error.instance(), expected).to_owned());
         }
         ValidationErrorKind::Pattern { .. } => {
             let help = rules.get("patternErrorMessage").and_then(Value::as_str).unwrap_or_default();
-            push(at, "invalid-value", format!("`{path}` is {}", shown(error.instance())), help.to_owned());
+            push(at, code!("invalid-value"), format!("`{path}` is {}", shown(error.instance())), help.to_owned());
         }
         ValidationErrorKind::Enum { options } => {
             let options: Vec<_> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -114,20 +114,22 @@ fn tell(document: &Document, error: &ValidationError<'_>, pointer: &str, rules: 
                 "write {}",
                 options.iter().map(|option| format!("`{option}`")).collect::<Vec<_>>().join(" or ")
             );
-            push(at, "invalid-value", format!("`{path}` is {}", shown(error.instance())), help);
+            push(at, code!("invalid-value"), format!("`{path}` is {}", shown(error.instance())), help);
         }
         ValidationErrorKind::MinItems { .. } => {
             let help =
                 format!("list at least one, or remove {}", if pointer == "/versions" { "the file" } else { "the key" });
-            push(at, "invalid-value", format!("`{path}` is an empty list"), help);
+            push(at, code!("invalid-value"), format!("`{path}` is an empty list"), help);
         }
-        ValidationErrorKind::MinLength { .. } => push(at, "invalid-value", format!("`{path}` is empty"), String::new()),
+        ValidationErrorKind::MinLength { .. } => {
+            push(at, code!("invalid-value"), format!("`{path}` is empty"), String::new());
+        }
         ValidationErrorKind::MaxLength { limit } => {
-            push(at, "invalid-value", format!("`{path}` is longer than {limit} characters"), String::new());
+            push(at, code!("invalid-value"), format!("`{path}` is longer than {limit} characters"), String::new());
         }
         // Which two are equal is told behind the schema, with both lines.
         ValidationErrorKind::UniqueItems => {}
-        _ => push(at, "invalid-value", format!("`{path}`: {}", quote(&error.to_string())), String::new()),
+        _ => push(at, code!("invalid-value"), format!("`{path}`: {}", quote(&error.to_string())), String::new()),
     }
 }
 

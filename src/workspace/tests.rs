@@ -129,12 +129,14 @@ fn a_workspace_that_declares_nothing_is_told_what_to_write() {
     let told = "mirrors: the workspace declares no chart [no-charts] -- write a manifest `mirrors/<name>.yaml` (source, destination, versions, provenance), or add a chart folder `charts/<name>/`";
     check(&[], &[told]);
     check(&[("mirrors/.gitkeep", "")], &[told]);
+    let template: [(&str, &[u8]); 2] = [SETTINGS, ("mirrors/.template.yaml", b"{}")];
+    assert!(Workspace::read(&Tree::folder(folder(&template).path())).is_ok());
     let folder = folder(&[("mirrors/a.yaml", MANIFEST.as_bytes())]);
     let found = Workspace::read(&Tree::folder(folder.path())).map(|_| ()).unwrap_err();
     assert_eq!(
         lines(&found),
         [
-            "chartsync.toml: there is no chartsync.toml [no-settings] -- create it with `[publish] repository = \"…\"` and `[signing] method = \"…\"`"
+            "chartsync.toml: there is no chartsync.toml [no-settings] -- `chartsync init DIR` makes a workspace to start from"
         ]
     );
 }
@@ -368,7 +370,7 @@ fn the_root_is_found_from_below() {
     assert_eq!(find_root(&root.join("charts/a/templates")).unwrap(), root);
     assert_eq!(find_root(root).unwrap(), root);
     let elsewhere = folder(&[]);
-    assert_eq!(find_root(elsewhere.path()).unwrap_err().code, "no-workspace");
+    assert_eq!(find_root(elsewhere.path()).unwrap_err().code.as_str(), "no-workspace");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Owns that nothing outside the root is ever read: links are refused, not followed. Knows no file of the workspace.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ pub const READ_LIMIT: u64 = 256 << 20;
 pub enum Tree {
     /// A folder of this machine.
     Folder(PathBuf),
+    /// A folder in which some files have other bytes than on disk: how it would be after an edit.
+    Edited(PathBuf, BTreeMap<String, Vec<u8>>),
     /// A commit of a Git repository, and in it the folder of the workspace.
     Revision(Revision),
 }
@@ -125,7 +128,8 @@ impl Tree {
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, TreeError> {
         let segments = segments(path)?;
         match self {
-            Self::Folder(root) => read_file(root, &segments, path),
+            Self::Edited(_, edits) if edits.contains_key(path) => Ok(edits.get(path).cloned()),
+            Self::Folder(root) | Self::Edited(root, _) => read_file(root, &segments, path),
             Self::Revision(revision) => revision.read(path),
         }
     }
@@ -134,7 +138,7 @@ impl Tree {
     #[must_use]
     pub fn read_all(&self, paths: &[String]) -> Vec<Result<Option<Vec<u8>>, TreeError>> {
         match self {
-            Self::Folder(_) => paths.iter().map(|path| self.read(path)).collect(),
+            Self::Folder(_) | Self::Edited(..) => paths.iter().map(|path| self.read(path)).collect(),
             Self::Revision(revision) => revision.read_all(paths),
         }
     }
@@ -145,7 +149,7 @@ impl Tree {
     pub fn walk(&self, folder: &str, limits: &Limits) -> Result<Vec<(String, Found)>, TreeError> {
         let segments = segments(folder)?;
         match self {
-            Self::Folder(root) => walk_folder(root, &segments, folder, limits),
+            Self::Folder(root) | Self::Edited(root, _) => walk_folder(root, &segments, folder, limits),
             Self::Revision(revision) => revision.walk(folder, limits),
         }
     }
@@ -154,7 +158,7 @@ impl Tree {
     pub fn list(&self, folder: &str) -> Result<Vec<Entry>, TreeError> {
         let segments = segments(folder)?;
         match self {
-            Self::Folder(root) => list_folder(root, &segments, folder),
+            Self::Folder(root) | Self::Edited(root, _) => list_folder(root, &segments, folder),
             Self::Revision(revision) => revision.list(folder),
         }
     }

@@ -4,11 +4,12 @@
 //! keys, anchors, aliases, tags, more than one document) and must see the same value. Knows no key of a manifest.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 use serde_json::Value;
 
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, ProblemCode, Problems, code};
 use crate::document::{quote, saturate};
 
 /// Deeper nesting than this is no manifest.
@@ -28,6 +29,8 @@ pub(super) struct Document {
 struct Place {
     value: (u32, u32),
     key: Option<(u32, u32)>,
+    /// The value's first character and the one after its last, counted from the beginning of the text.
+    chars: (usize, usize),
 }
 
 impl Document {
@@ -39,6 +42,12 @@ impl Document {
     /// Where the key of the value at this JSON pointer stands; the value itself if it has none.
     pub(super) fn key_location(&self, pointer: &str) -> Location {
         self.place(pointer, |place| place.key.unwrap_or(place.value))
+    }
+
+    /// Which characters of the text the value at this JSON pointer is, quotes and brackets included, and blanks after
+    /// closing quotes.
+    pub(super) fn chars(&self, pointer: &str) -> Option<Range<usize>> {
+        self.places.get(pointer).map(|place| place.chars.0..place.chars.1)
     }
 
     fn place(&self, pointer: &str, pick: impl Fn(&Place) -> (u32, u32)) -> Location {
@@ -62,32 +71,35 @@ pub(super) fn read(text: &str, file: &str) -> Result<Document, Problems> {
     builder.visit(&node, String::new(), None);
     if !matches!(node.kind, Kind::Mapping(_)) {
         let message = format!("the file is {}, not a mapping", node.kind.name());
-        builder.tell(node.at, "yaml-not-a-mapping", message, "write `key: value` lines");
+        builder.tell(node.at, code!("yaml-not-a-mapping"), message, "write `key: value` lines");
     }
     let Builder { problems, places, .. } = builder;
     problems.into_result(())?;
     let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| from_serde(&error, file))?;
     if let Err(at) = agree(&node, &value) {
         let message = "two YAML readers understand this value differently".to_owned();
-        return Err(problem(file, at, "yaml-ambiguous", message, "put it in quotes, or write it more simply").into());
+        return Err(
+            problem(file, at, code!("yaml-ambiguous"), message, "put it in quotes, or write it more simply").into()
+        );
     }
     let value = serde_json::to_value(&value)
-        .map_err(|error| problem(file, (1, 1), "yaml-syntax", quote(&error.to_string()), "write text keys"))?;
+        .map_err(|error| problem(file, (1, 1), code!("yaml-syntax"), quote(&error.to_string()), "write text keys"))?;
     Ok(Document { value, file: file.to_owned(), places })
 }
 
-fn problem(file: &str, (line, column): (u32, u32), code: &'static str, message: String, help: &str) -> Problem {
+fn problem(file: &str, (line, column): (u32, u32), code: ProblemCode, message: String, help: &str) -> Problem {
     Problem { location: Some(Location::at(file, line, column)), code, message, help: help.to_owned() }
 }
 
 fn from_serde(error: &serde_yaml::Error, file: &str) -> Problem {
     let at = error.location().map_or((1, 1), |place| (saturate(place.line()), saturate(place.column())));
-    problem(file, at, "yaml-syntax", quote(&error.to_string()), "")
+    problem(file, at, code!("yaml-syntax"), quote(&error.to_string()), "")
 }
 
 /// A node as the event parser sees it.
 struct Node {
     at: (u32, u32),
+    chars: (usize, usize),
     kind: Kind,
 }
 
@@ -112,6 +124,7 @@ impl Kind {
 /// A collection that is still open.
 struct Open {
     at: (u32, u32),
+    first: usize,
     mapping: bool,
     children: Vec<Node>,
 }
@@ -123,7 +136,7 @@ struct Builder<'t> {
 }
 
 impl Builder<'_> {
-    fn tell(&mut self, at: (u32, u32), code: &'static str, message: impl Into<String>, help: &str) {
+    fn tell(&mut self, at: (u32, u32), code: ProblemCode, message: impl Into<String>, help: &str) {
         self.problems.push(problem(self.file, at, code, message.into(), help));
     }
 
@@ -142,12 +155,18 @@ impl Builder<'_> {
                 }
             };
             let at = position(&span.start);
+            let chars = (span.start.index(), span.end.index());
             self.refuse_hidden(&event, at);
             let done = match event {
                 Event::DocumentStart(_) => {
                     documents += 1;
                     if documents == 2 {
-                        self.tell(at, "yaml-documents", "a second document begins here", "one file holds one document");
+                        self.tell(
+                            at,
+                            code!("yaml-documents"),
+                            "a second document begins here",
+                            "one file holds one document",
+                        );
                         return None;
                     }
                     None
@@ -155,18 +174,19 @@ impl Builder<'_> {
                 Event::SequenceStart(..) | Event::MappingStart(..) => {
                     if open.len() == DEPTH {
                         let message = format!("nested more than {DEPTH} levels deep");
-                        self.tell(at, "yaml-too-deep", message, "no manifest needs that");
+                        self.tell(at, code!("yaml-too-deep"), message, "no manifest needs that");
                         return None;
                     }
-                    open.push(Open { at, mapping: matches!(event, Event::MappingStart(..)), children: Vec::new() });
+                    let mapping = matches!(event, Event::MappingStart(..));
+                    open.push(Open { at, first: chars.0, mapping, children: Vec::new() });
                     None
                 }
-                Event::SequenceEnd | Event::MappingEnd => open.pop().map(close),
+                Event::SequenceEnd | Event::MappingEnd => open.pop().map(|open| close(open, chars.1)),
                 Event::Scalar(text, style, ..) => {
-                    Some(Node { at, kind: Kind::Scalar(text.into_owned(), style == ScalarStyle::Plain) })
+                    Some(Node { at, chars, kind: Kind::Scalar(text.into_owned(), style == ScalarStyle::Plain) })
                 }
                 // Told already; a node must stand here so that keys and values stay in step.
-                Event::Alias(_) => Some(Node { at, kind: Kind::Scalar(String::new(), true) }),
+                Event::Alias(_) => Some(Node { at, chars, kind: Kind::Scalar(String::new(), true) }),
                 Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => None,
             };
             if let Some(node) = done {
@@ -177,7 +197,12 @@ impl Builder<'_> {
             }
         }
         if root.is_none() {
-            self.tell((1, 1), "yaml-not-a-mapping", "the file is empty, not a mapping", "write `key: value` lines");
+            self.tell(
+                (1, 1),
+                code!("yaml-not-a-mapping"),
+                "the file is empty, not a mapping",
+                "write `key: value` lines",
+            );
         }
         root
     }
@@ -187,7 +212,7 @@ impl Builder<'_> {
             Event::Alias(_) => {
                 return self.tell(
                     at,
-                    "yaml-alias",
+                    code!("yaml-alias"),
                     "an alias (`*name`)",
                     "write the value out: aliases hide what a file says",
                 );
@@ -198,11 +223,21 @@ impl Builder<'_> {
             _ => return,
         };
         if anchor > 0 {
-            self.tell(at, "yaml-anchor", "an anchor (`&name`)", "remove it: anchors and aliases hide what a file says");
+            self.tell(
+                at,
+                code!("yaml-anchor"),
+                "an anchor (`&name`)",
+                "remove it: anchors and aliases hide what a file says",
+            );
         }
         if let Some(tag) = tag {
             let message = format!("a tag (`{}`)", quote(&tag.to_string()));
-            self.tell(at, "yaml-tag", message, "remove it; a text that looks like something else goes in quotes");
+            self.tell(
+                at,
+                code!("yaml-tag"),
+                message,
+                "remove it; a text that looks like something else goes in quotes",
+            );
         }
     }
 
@@ -216,9 +251,9 @@ impl Builder<'_> {
         });
         match tab {
             Some(tab) if tab.0 == at.0 || error.info().contains("tab") => {
-                self.tell(tab, "yaml-tab", "a tab where YAML wants spaces", "indent with spaces");
+                self.tell(tab, code!("yaml-tab"), "a tab where YAML wants spaces", "indent with spaces");
             }
-            _ => self.tell(at, "yaml-syntax", quote(error.info()), ""),
+            _ => self.tell(at, code!("yaml-syntax"), quote(error.info()), ""),
         }
     }
 
@@ -236,32 +271,33 @@ impl Builder<'_> {
                 for (key, value) in entries {
                     let Kind::Scalar(name, _) = &key.kind else {
                         let message = format!("{} as a key", key.kind.name());
-                        self.tell(key.at, "yaml-key", message, "keys are texts");
+                        self.tell(key.at, code!("yaml-key"), message, "keys are texts");
                         continue;
                     };
                     if let Some(first) = seen.insert(name, key.at.0) {
                         let message = format!("the key `{}` stands twice, first in line {first}", quote(name));
-                        self.tell(key.at, "yaml-duplicate-key", message, "keep one of them");
+                        self.tell(key.at, code!("yaml-duplicate-key"), message, "keep one of them");
                     }
                     self.visit(value, below(&pointer, name), Some(key.at));
                 }
             }
         }
-        self.places.insert(pointer, Place { value: node.at, key });
+        self.places.insert(pointer, Place { value: node.at, key, chars: node.chars });
     }
 }
 
-fn close(open: Open) -> Node {
-    let Open { at, mapping, children } = open;
+fn close(open: Open, end: usize) -> Node {
+    let Open { at, first, mapping, children } = open;
+    let chars = (first, end);
     if !mapping {
-        return Node { at, kind: Kind::Sequence(children) };
+        return Node { at, chars, kind: Kind::Sequence(children) };
     }
     let mut entries = Vec::with_capacity(children.len() / 2);
     let mut children = children.into_iter();
     while let (Some(key), Some(value)) = (children.next(), children.next()) {
         entries.push((key, value));
     }
-    Node { at, kind: Kind::Mapping(entries) }
+    Node { at, chars, kind: Kind::Mapping(entries) }
 }
 
 fn position(marker: &Marker) -> (u32, u32) {
@@ -314,6 +350,17 @@ mod tests {
         assert_eq!(document.key_location("/a/0/c~1d/1"), Location::at("f", 4, 14));
         assert_eq!(document.key_location("/a"), Location::at("f", 2, 1));
         assert_eq!(document.location("/nowhere"), Location::at("f", 1, 1));
+        let text = |pointer: &str| {
+            let text = "ü: 1\r\na: ['b', \"c\" , dé ]\r\nb:\r\n  - 1.0  # x\r\n";
+            let chars = read(text, "f").unwrap().chars(pointer)?;
+            Some(text.chars().skip(chars.start).take(chars.len()).collect::<String>())
+        };
+        for (pointer, expect) in
+            [("/a", "['b', \"c\" , dé ]"), ("/a/0", "'b'"), ("/a/1", "\"c\" "), ("/a/2", "dé"), ("/b/0", "1.0")]
+        {
+            assert_eq!(text(pointer).as_deref(), Some(expect), "{pointer}");
+        }
+        assert_eq!(text("/c"), None);
         assert!(read("a: 1\r\nb: 2\r\n", "f").is_ok());
         assert!(read("---\na: 1\n...\n", "f").is_ok());
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Reading order; `main.rs` and `lib.rs` stand outside.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "oci",
     "key",
     "diagnostic",
@@ -14,6 +14,7 @@ const ORDER: [&str; 24] = [
     "finding",
     "files",
     "work",
+    "tally",
     "cache",
     "chart",
     "provenance",

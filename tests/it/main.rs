@@ -7,6 +7,7 @@
 #[macro_use]
 mod support;
 
+mod adding;
 mod answers;
 mod base;
 mod beside;
@@ -16,6 +17,7 @@ mod corners;
 mod crash;
 mod differences;
 mod documents;
+mod explaining;
 mod faults;
 mod findings;
 mod firstparty;
@@ -30,7 +32,9 @@ mod keyrings;
 mod keyserver;
 mod layering;
 mod layouts;
+mod listing;
 mod locking;
+mod outdated;
 mod packaging;
 mod patching;
 mod pinning;
@@ -59,6 +63,8 @@ mod signing_tampered;
 mod signing_together;
 mod signing_unknown;
 mod sigstore_bed;
+mod starting;
+mod terminal;
 mod trust;
 mod urls;
 mod verifying;

@@ -8,6 +8,7 @@ use crate::graph::{Edge, Step, StepGraph, Unit, UnitId};
 #[derive(Serialize)]
 struct Document<'a> {
     format: u32,
+    kind: &'static str,
     charts: Vec<Chart<'a>>,
     steps: Vec<Node>,
     edges: Vec<Link>,
@@ -55,6 +56,7 @@ pub fn json(graph: &StepGraph, units: &[UnitId], states: &States<'_>) -> String 
         |(from, to, edge): (&Step, &Step, Edge)| Some(Link { from: index(from)?, to: index(to)?, edge: edge.as_str() });
     let document = Document {
         format: 1,
+        kind: "graph",
         charts: units.iter().map(|id| chart(graph.unit(*id), graph.steps(*id).filter_map(index).collect())).collect(),
         steps: steps.iter().map(node).collect(),
         edges: graph.edges().filter_map(link).collect(),

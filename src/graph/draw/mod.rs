@@ -133,7 +133,7 @@ fn picture(graph: &StepGraph, units: &[UnitId], states: &States<'_>) -> Picture 
     let detail = Detail::of(units.len());
     // In the overview they would stand before nearly everything, and say nothing.
     let shared = steps_of(graph, units).into_iter().filter(|step| step.unit().is_none() && detail != Detail::Charts);
-    let shared = shared.map(|step| artist.node(&[step], shared_lines(graph, step), states(step))).collect();
+    let shared = shared.map(|step| artist.step(step, shared_lines(graph, step))).collect();
 
     let mut charts = BTreeMap::<&Repository, Vec<UnitId>>::new();
     for unit in units {
@@ -170,6 +170,13 @@ struct Artist<'a> {
 }
 
 impl Artist<'_> {
+    /// Its last line says how it stands: a colour alone would tell nobody who cannot see it.
+    fn step(&mut self, step: &Step, mut lines: Vec<String>) -> Node {
+        let state = (self.states)(step);
+        lines.push(state.as_str().to_owned());
+        self.node(&[step], lines, state)
+    }
+
     fn node(&mut self, steps: &[&Step], lines: Vec<String>, state: NodeState) -> Node {
         let id = self.count;
         self.count += 1;
@@ -183,9 +190,7 @@ impl Artist<'_> {
         let graph = self.graph;
         let steps = units.iter().map(|unit| own_steps(graph, *unit));
         match detail {
-            Detail::Steps => {
-                steps.flatten().map(|step| self.node(&[step], step_lines(graph, step), (self.states)(step))).collect()
-            }
+            Detail::Steps => steps.flatten().map(|step| self.step(step, step_lines(graph, step))).collect(),
             Detail::Versions => steps
                 .zip(units)
                 .map(|(steps, unit)| {

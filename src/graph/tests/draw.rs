@@ -21,14 +21,14 @@ fn one_chart_is_drawn_step_by_step() {
     let key = |kind| graph.key(FIRST, kind).unwrap().short();
     let expect = format!(
         "flowchart LR
-  n0[\"keyring<br/>{}\"]:::done
-  n1[\"identity<br/>https://forge.example/mirror.yaml@refs/heads/main\"]:::done
+  n0[\"keyring<br/>{}<br/>done\"]:::done
+  n1[\"identity<br/>https://forge.example/mirror.yaml@refs/heads/main<br/>done\"]:::done
   subgraph f0[\"registry.example/charts/app\"]
-    n2[\"clear 1.2.3<br/>{}\"]:::done
-    n3[\"copy 1.2.3<br/>{}\"]:::done
-    n4[\"sign 1.2.3<br/>{}\"]:::done
-    n5[\"tag 1.2.3<br/>{}\"]:::done
-    n6[\"confirm 1.2.3<br/>{}\"]:::pending
+    n2[\"clear 1.2.3<br/>{}<br/>done\"]:::done
+    n3[\"copy 1.2.3<br/>{}<br/>done\"]:::done
+    n4[\"sign 1.2.3<br/>{}<br/>done\"]:::done
+    n5[\"tag 1.2.3<br/>{}<br/>done\"]:::done
+    n6[\"confirm 1.2.3<br/>{}<br/>pending\"]:::pending
   end
   n0 --> n2
   n1 -.-> n3
@@ -52,7 +52,12 @@ fn one_chart_is_drawn_step_by_step() {
     let drawn = dot(&graph, &all(&graph), &pending);
     assert!(drawn.contains("subgraph cluster_0 {\n    label=\"registry.example/charts/app\";"), "{drawn}");
     assert!(drawn.contains("  n4 -> n5 [style=dashed];\n  n5 -> n6;\n}\n"), "{drawn}");
-    assert!(drawn.contains(&format!("n6 [label=\"confirm 1.2.3\\n{}\", tooltip=\"pending\"", key(StepKind::Confirm))));
+    assert!(
+        drawn.contains(&format!(
+            "n6 [label=\"confirm 1.2.3\\n{}\\npending\", tooltip=\"pending\"",
+            key(StepKind::Confirm)
+        ))
+    );
 }
 
 #[test]

@@ -3,23 +3,33 @@
 //! Every line is whole without colour and without a width. First what the reader decides by, last
 //! the summary.
 
+mod added;
 mod audit;
 mod difference;
+mod explained;
 mod finding;
+mod listed;
 mod outcome;
+mod outdated;
 mod page;
 mod plan;
 mod problems;
 mod resolution;
+mod started;
 mod validated;
 mod why;
 
+pub use added::{Added, Put, added};
 pub use audit::audit;
 pub use difference::{difference, patch};
+pub use explained::{codes, explained};
+pub use listed::{list, show};
 pub use outcome::outcome;
+pub use outdated::{Outdated, outdated};
 pub use plan::plan;
 pub use problems::{error, problems};
 pub use resolution::resolution;
+pub use started::started;
 pub use validated::validated;
 pub use why::{Why, why};
 

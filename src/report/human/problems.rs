@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::count;
 use super::page::{Page, Tone, faint, plain, strong, toned};
 use crate::diagnostic::{Problem, Problems};
 use crate::report::escape;
 
-/// The most characters of a source line that are shown before the column that is meant, and after it.
-const BEFORE: usize = 60;
-const AFTER: usize = 60;
+/// The most characters of a source line that are shown before the column that is meant, and after it: the caret then stands
+/// in the first row of any terminal.
+const BEFORE: usize = 30;
+const AFTER: usize = 40;
 
 /// The problems as text. `text` gives a file's content by its path from the root, where it can be had.
 #[must_use]
@@ -33,7 +36,7 @@ pub fn problems(problems: &Problems, text: &dyn Fn(&str) -> Option<String>) -> S
         }
     }
     page.gap();
-    page.line(0, &[toned(Tone::Bad, summary(problems))]);
+    page.line(0, &[toned(Tone::Bad, summary(problems)), faint(format!("; {} tells more", explain(problems)))]);
     page.finish()
 }
 
@@ -54,17 +57,23 @@ fn head(page: &mut Page, problem: &Problem) {
     );
 }
 
-/// The line that is meant, and a caret under the column. Shows nothing where the file has no such line.
+/// The line that is meant, and a caret under the column; of a long line what is around that. Shows nothing where the file has no
+/// such line.
 fn source(page: &mut Page, content: &str, line: u32, column: u32) {
     let Some(text) = content.lines().nth(line.saturating_sub(1) as usize) else { return };
-    let text = without_credentials(text);
     let column = column.saturating_sub(1) as usize;
-    let from = column.saturating_sub(BEFORE);
-    let shown = |from, count| text.chars().skip(from).take(count).collect::<String>().replace('\t', "    ");
-    let (left, right) = (shown(from, column - from), shown(column, AFTER));
-    // Escapes are longer than what they stand for, and the caret must keep up.
+    let tabs = text.chars().take(column).filter(|char| *char == '\t').count();
+    let (text, column) = (without_credentials(text).replace('\t', "    "), column + 3 * tabs);
+    let chars: Vec<char> = text.chars().collect();
+    let column = column.min(chars.len());
+    let (from, to) = (column.saturating_sub(BEFORE), chars.len().min(column + AFTER));
+    let shown = |from: usize, to: usize| chars[from..to].iter().collect::<String>();
+    let cut = |is_cut| if is_cut { "…" } else { "" };
+    let left = format!("{}{}", cut(from > 0), shown(from, column));
+    let right = format!("{}{}", shown(column, to), cut(to < chars.len()));
+    // Escapes are longer than what they stand for, and some characters take two columns: the caret must keep up.
     let gutter = format!("{line} | ");
-    let width = escape::terminal(&format!("{gutter}{left}")).chars().count() - gutter.len();
+    let width = escape::terminal(&format!("{gutter}{left}")).width() - gutter.len();
     let margin = format!("{:digits$} | ", "", digits = gutter.len() - 3);
     page.line(4, &[faint(gutter), plain(left), plain(right)]);
     page.line(4, &[faint(margin), plain(" ".repeat(width)), toned(Tone::Bad, "^")]);
@@ -94,8 +103,57 @@ fn summary(problems: &Problems) -> String {
     }
 }
 
+/// The command that explains what the codes mean.
+fn explain(problems: &Problems) -> String {
+    let codes: BTreeSet<_> = problems.iter().map(|problem| problem.code).collect();
+    match codes.first() {
+        Some(code) if codes.len() == 1 => format!("`chartsync explain {code}`"),
+        _ => "`chartsync explain CODE`".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::diagnostic::{Location, code};
+
+    /// The two lines about the source, without their colours.
+    fn pointed(content: &str, line: u32, column: u32) -> Vec<String> {
+        let location = Some(Location::at("f", line, column));
+        let problem = Problem { location, code: code!("yaml-tab"), message: "m".into(), help: String::new() };
+        let text = problems(&problem.into(), &|_| Some(content.to_owned()));
+        let text = anstream::adapter::strip_str(&text).to_string();
+        text.lines().skip(1).take(2).map(|line| line.chars().skip(4).collect()).collect()
+    }
+
+    #[test]
+    fn the_caret_stands_under_what_is_meant() {
+        for (content, column, shown, caret) in [
+            ("key: v", 6, "1 | key: v", "  |      ^"),
+            ("key: v", 1, "1 | key: v", "  | ^"),
+            ("key: v", 7, "1 | key: v", "  |       ^"),
+            ("key: v", 99, "1 | key: v", "  |       ^"),
+            ("\tkey:\tv", 7, "1 |     key:    v", "  |             ^"),
+            ("名前: v", 5, "1 | 名前: v", "  |       ^"),
+            ("e\u{301}: v", 5, "1 | e\u{301}: v", "  |    ^"),
+            ("a\u{1b}[: v", 6, "1 | a\\u{1b}[: v", "  |           ^"),
+            ("k: \u{202e}v", 5, "1 | k: \\u{202e}v", "  |            ^"),
+            ("::error::x", 3, "1 | ::error::x", "  |   ^"),
+        ] {
+            assert_eq!(pointed(content, 1, column), [shown, caret], "{content:?} {column}");
+        }
+        assert_eq!(pointed("a\r\nb: c\r\n", 2, 4), ["2 | b: c", "  |    ^"]);
+        assert_eq!(pointed(&format!("{}x", "\n".repeat(122)), 123, 1), ["123 | x", "    | ^"]);
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_the_column() {
+        let long = format!("{}名{}", "a".repeat(50_000), "b".repeat(50_000));
+        let [shown, caret] = &pointed(&long, 1, 50_001)[..] else { panic!() };
+        assert_eq!(*shown, format!("1 | …{}名{}…", "a".repeat(30), "b".repeat(39)));
+        assert_eq!(*caret, format!("  | {}^", " ".repeat(31)));
+    }
+
     #[test]
     fn credentials_in_urls_are_not_quoted() {
         for (line, expect) in [
@@ -104,7 +162,7 @@ mod tests {
             ("b: 'http://x@y' and ftp://z@", "b: 'http://*@y' and ftp://*@"),
             ("mail: a@b.example", "mail: a@b.example"),
         ] {
-            assert_eq!(super::without_credentials(line), expect);
+            assert_eq!(without_credentials(line), expect);
         }
     }
 }

@@ -20,7 +20,7 @@ pub fn resolution(resolution: &Resolution, written: bool) -> String {
     }
     for failure in &resolution.failures {
         page.gap();
-        failed(&mut page, failure);
+        failed(&mut page, "E not pinned", failure);
     }
     page.gap();
     let (tone, text) = summary(resolution, written);
@@ -28,7 +28,7 @@ pub fn resolution(resolution: &Resolution, written: bool) -> String {
     page.finish()
 }
 
-fn event(page: &mut Page, event: &Event, claims: &Claims) {
+pub(super) fn event(page: &mut Page, event: &Event, claims: &Claims) {
     match event {
         Event::Pinned(pin) => pinned(page, "+ pinned", pin, claims),
         Event::Repinned { old, new } => repinned(page, old, new, claims),
@@ -100,8 +100,8 @@ fn keyring(page: &mut Page, mirror: &str, change: &KeyringChange) {
     }
 }
 
-fn failed(page: &mut Page, failure: &Failure) {
-    page.line(0, &[toned(Tone::Bad, "E not pinned"), plain("  "), strong(failure.reference.to_string())]);
+pub(super) fn failed(page: &mut Page, word: &str, failure: &Failure) {
+    page.line(0, &[toned(Tone::Bad, word), plain("  "), strong(failure.reference.to_string())]);
     reason(page, &failure.message, failure.location.as_ref(), &failure.next, failure.exception.as_ref());
 }
 

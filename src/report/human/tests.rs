@@ -64,6 +64,22 @@ fn audits() {
     assert_eq!(bare(&audit(&[], Depth::Whole)), "no chart is declared, none was audited\n");
 }
 
+/// What authors are told.
+#[test]
+fn authors() {
+    let mut locked = NOTHING.resolution();
+    locked.failures.clear();
+    locked.events.drain(..3);
+    locked.events.truncate(2);
+    assert_golden("add.txt", &bare(&added(&NOTHING.added(&locked))));
+    assert_golden("add-failed.txt", &bare(&added(&NOTHING.added(&NOTHING.resolution()))));
+    assert_golden("outdated.txt", &bare(&outdated(&NOTHING.outdated())));
+    assert_golden("list.txt", &bare(&list(&NOTHING.listed())));
+    assert_golden("show.txt", &bare(&show(&NOTHING.listed())));
+    assert_eq!(bare(&list(&[])), "no chart is declared\n");
+    assert_eq!(bare(&outdated(&[])), "nothing is mirrored\n");
+}
+
 #[test]
 fn input() {
     let text = |file: &str| (file == "mirrors/a.yaml").then(|| "# über\n\tasorce: {}\n".to_owned());
@@ -187,7 +203,14 @@ fn progress_counts_and_stays_in_its_line() {
 /// Every report with these words of upstream's in every place where upstream has a word.
 fn all(words: Words<'_>) -> Vec<String> {
     let line = |_: &str| Some(format!("a\n  b{}\n", words.0));
+    let (failed, mut locked) = (words.resolution(), words.resolution());
+    locked.failures.clear();
     vec![
+        added(&words.added(&failed)),
+        added(&words.added(&locked)),
+        outdated(&words.outdated()),
+        list(&words.listed()),
+        show(&words.listed()),
         plan(&words.plan()),
         outcome(&words.outcome()),
         resolution(&words.resolution(), true),

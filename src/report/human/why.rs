@@ -1,6 +1,6 @@
 //! Why each step of a chart has its key, or what makes it another one than elsewhere.
 
-use super::page::{Page, Tone, faint, plain, strong, toned};
+use super::page::{Page, Tone, plain, strong, toned};
 use crate::graph::{Difference, Explained, PinState, StepKind, Unit};
 use crate::key::Source;
 
@@ -63,12 +63,11 @@ fn does(kind: StepKind) -> &'static str {
 
 fn explained(page: &mut Page, step: &Explained) {
     page.gap();
-    let kind = format!("{:KIND$}", step.kind.as_str());
-    let key = match &step.key {
-        Some(key) => plain(format!("key {}", key.short())),
-        None => toned(Tone::Warning, "no key yet"),
+    let made = match &step.key {
+        Some(key) => plain(format!("; its key {} is made of", key.short())),
+        None => toned(Tone::Warning, "; it has no key yet, which would be made of"),
     };
-    page.line(0, &[strong(kind), key, faint(format!(", {}", does(step.kind)))]);
+    page.line(0, &[strong(step.kind.as_str()), plain(format!(" {}", does(step.kind))), made]);
     let width = step.inputs.iter().map(|input| input.field.len()).max().unwrap_or(0);
     for input in &step.inputs {
         match input.source {
@@ -83,23 +82,30 @@ fn compared(page: &mut Page, base: &str, differences: &[Difference]) {
         page.line(4, &[toned(Tone::Good, format!("nothing differs from {base}: every step has the same key"))]);
         return;
     }
-    for difference in differences {
-        let kind = format!("{:KIND$}", difference.kind.as_str());
-        page.line(4, &[strong(kind), plain(sentence(difference, base))]);
+    for of_step in differences.chunk_by(|one, other| one.kind == other.kind) {
+        let kind = of_step.first().map_or("", |first| first.kind.as_str());
+        let head = format!("{kind:KIND$}differs from {base} ");
+        for (at, difference) in of_step.iter().enumerate() {
+            // One sentence for each step, whatever the number of its reasons.
+            let lead = if at == 0 { head.clone() } else { " ".repeat(KIND) };
+            let and = if at == 0 { "because " } else { "and because " };
+            page.line(4, &[strong(lead), plain(and), plain(reason(difference))]);
+        }
     }
 }
 
-fn sentence(difference: &Difference, base: &str) -> String {
+/// A reason, as a sentence goes on after "because".
+fn reason(difference: &Difference) -> String {
     let field = difference.field;
     let (here, there) = (difference.here.as_deref().map(value), difference.base.as_deref().map(value));
     match (difference.source, here, there) {
-        (Source::Feeds, Some(_), Some(_)) => format!("has another key because {field} has another key"),
-        (Source::Feeds, Some(_), None) => format!("takes the result of {field}, and does not in {base}"),
-        (Source::Feeds, None, _) => format!("does not take the result of {field}, and does in {base}"),
-        (Source::Input, Some(here), Some(there)) => format!("{field} is {here}, and {there} in {base}"),
-        (Source::Input, Some(here), None) => format!("{field} is {here}, and absent in {base}"),
-        (Source::Input, None, Some(there)) => format!("{field} is absent, and {there} in {base}"),
-        (Source::Input, None, None) => format!("{field} is absent"),
+        (Source::Feeds, Some(_), Some(_)) => format!("{field} does"),
+        (Source::Feeds, Some(_), None) => format!("it takes the result of {field} now"),
+        (Source::Feeds, None, _) => format!("it no longer takes the result of {field}"),
+        (Source::Input, Some(here), Some(there)) => format!("its {field} is {here}, not {there}"),
+        (Source::Input, Some(here), None) => format!("its {field} is {here}, where there was none"),
+        (Source::Input, None, Some(there)) => format!("it has no {field} any more, which was {there}"),
+        (Source::Input, None, None) => format!("it has no {field}"),
     }
 }
 

@@ -4,12 +4,16 @@
 //! and `null` where it has no value. Fields may be added under the same number; a field that goes or changes its meaning
 //! raises it.
 
+mod added;
 mod audit;
 mod beside;
 mod difference;
 mod matrix;
 mod merged;
+mod explained;
+mod listed;
 mod outcome;
+mod outdated;
 mod parts;
 mod plan;
 mod problems;
@@ -17,11 +21,15 @@ mod resolution;
 mod validated;
 mod why;
 
+pub use added::added;
 pub use audit::audit;
 pub use difference::{DIFFERENCE_SCHEMA, difference};
+pub use explained::explained;
+pub use listed::listed;
 pub use matrix::matrix;
 pub use merged::{Merged, NotWhole, merge};
 pub use outcome::outcome;
+pub use outdated::outdated;
 pub use plan::{PLAN_SCHEMA, plan, read_plan};
 pub use problems::problems;
 pub use resolution::resolution;

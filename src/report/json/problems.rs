@@ -22,7 +22,7 @@ struct WireProblem {
 impl From<&Problem> for WireProblem {
     fn from(problem: &Problem) -> Self {
         Self {
-            code: problem.code,
+            code: problem.code.as_str(),
             location: problem.location.as_ref().map(Into::into),
             message: problem.message.clone(),
             help: problem.help.clone(),

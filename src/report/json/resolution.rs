@@ -6,7 +6,7 @@ use super::parts::{WireException, WireKeyChanges, WireLocation, WirePin};
 use crate::resolve::{Event, Failure, Resolution};
 
 #[derive(Serialize)]
-struct WireResolution {
+pub(super) struct WireResolution {
     /// Whether `mirrors.lock` has another text now.
     written: bool,
     kept: usize,
@@ -89,15 +89,20 @@ impl From<&Failure> for WireFailure {
     }
 }
 
+impl WireResolution {
+    pub(super) fn of(resolution: &Resolution, written: bool) -> Self {
+        Self {
+            written,
+            kept: resolution.kept,
+            keyrings: resolution.keyrings.keys().map(ToString::to_string).collect(),
+            events: resolution.events.iter().map(Into::into).collect(),
+            failures: resolution.failures.iter().map(Into::into).collect(),
+        }
+    }
+}
+
 /// The resolution as JSON; `written` says whether the lockfile has another text now.
 #[must_use]
 pub fn resolution(resolution: &Resolution, written: bool) -> String {
-    let wire = WireResolution {
-        written,
-        kept: resolution.kept,
-        keyrings: resolution.keyrings.keys().map(ToString::to_string).collect(),
-        events: resolution.events.iter().map(Into::into).collect(),
-        failures: resolution.failures.iter().map(Into::into).collect(),
-    };
-    super::text("lock", wire)
+    super::text("lock", WireResolution::of(resolution, written))
 }

@@ -24,6 +24,9 @@ fn documents() {
     assert_golden("verify.json", &audit(&NOTHING.audits(), Depth::Whole));
     assert_golden("problems.json", &problems(&NOTHING.problems()));
     assert_golden("why.json", &why(&NOTHING.why()));
+    assert_golden("add.json", &added(&NOTHING.added(&NOTHING.resolution())));
+    assert_golden("outdated.json", &outdated(&NOTHING.outdated(), true));
+    assert_golden("show.json", &listed("show", &NOTHING.listed()));
 }
 
 #[test]
@@ -108,6 +111,9 @@ proptest! {
             audit(&words.audits(), Depth::Whole),
             problems(&words.problems()),
             why(&words.why()),
+            added(&words.added(&words.resolution())),
+            outdated(&words.outdated(), false),
+            listed("show", &words.listed()),
         ];
         for text in documents {
             text.lines().for_each(assert_line);

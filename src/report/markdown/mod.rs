@@ -5,12 +5,14 @@
 mod difference;
 mod finding;
 mod news;
+mod list;
 
 use std::fmt::Write as _;
 
 use crate::report::escape::{code, markdown};
 use crate::report::view::Plan;
 use crate::report::words::{self, APPLY_PATCH};
+pub use list::list;
 
 /// The first line: by it a comment is found and edited in place.
 pub const MARKER: &str = "<!-- chartsync plan -->";

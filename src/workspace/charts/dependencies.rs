@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{FirstParty, problem};
 use crate::chart::package::LockState;
 use crate::chart::{Range, Version};
-use crate::diagnostic::{Location, Problem, Problems};
+use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::oci::Repository;
 use crate::settings::Settings;
 use crate::workspace::manifest::Mirror;
@@ -52,7 +52,7 @@ pub(super) fn find(chart: &FirstParty, around: Around<'_>) -> (BTreeMap<String, 
             let message = format!("the dependency `{}` {message}", dependency.name);
             problems.push(Problem {
                 location: Some(locate(chart, index, field)),
-                ..problem("", "dependency", message, help)
+                ..problem("", code!("dependency"), message, help)
             });
         };
         let version = match one(chart, index, &origin, around) {
@@ -83,7 +83,7 @@ pub(super) fn find(chart: &FirstParty, around: Around<'_>) -> (BTreeMap<String, 
         let message = format!("the dependency `{}` stands there twice, once from elsewhere", dependency.name);
         problems.push(Problem {
             location: Some(locate(chart, index, "repository")),
-            ..problem("", "dependency", message, "keep one")
+            ..problem("", code!("dependency"), message, "keep one")
         });
     }
     if !found.is_empty()
@@ -93,7 +93,12 @@ pub(super) fn find(chart: &FirstParty, around: Around<'_>) -> (BTreeMap<String, 
         let help = format!(
             "run `helm dependency update` in its folder and commit Chart.lock; if helm cannot fetch a dependency yet, write `digest: {digest}` into it once its versions are right"
         );
-        problems.push(problem(format!("{CHARTS}/{}/Chart.lock", chart.name), "dependency", message.to_owned(), help));
+        problems.push(problem(
+            format!("{CHARTS}/{}/Chart.lock", chart.name),
+            code!("dependency"),
+            message.to_owned(),
+            help,
+        ));
     }
     (found, problems)
 }
