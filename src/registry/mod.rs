@@ -248,7 +248,20 @@ impl Registry {
     /// should be there: of an unknown repository this tells that nothing is attached.
     pub async fn referrers(&self, repository: &Repository, subject: &Digest) -> Result<Referrers, RegistryError> {
         match self {
-            Self::Remote(remote) => remote.referrers(repository, subject).await,
+            Self::Remote(remote) => remote.referrers(repository, subject, None).await,
+            Self::Layout(layout) => layout.referrers(repository, subject).await,
+        }
+    }
+
+    /// The same right after [`Registry::attach`], which has read the list under the fallback tag back.
+    pub async fn referrers_after(
+        &self,
+        attached: Attached,
+        repository: &Repository,
+        subject: &Digest,
+    ) -> Result<Referrers, RegistryError> {
+        match self {
+            Self::Remote(remote) => remote.referrers(repository, subject, attached.list).await,
             Self::Layout(layout) => layout.referrers(repository, subject).await,
         }
     }

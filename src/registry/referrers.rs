@@ -63,6 +63,8 @@ pub struct Attached {
     /// How often the list under the fallback tag was written: not at all if it had the entry, more than once if others wrote it
     /// at the same time.
     pub writes: u32,
+    /// That list, read back: what consumers see of a registry without the API. None of layouts, which are read in no time.
+    pub list: Option<Referrers>,
 }
 
 impl Artifact {

@@ -240,8 +240,9 @@ impl Remote {
         &self,
         repository: &Repository,
         subject: &Digest,
+        read_back: Option<Referrers>,
     ) -> Result<Referrers, RegistryError> {
-        referrers::list(self, repository, subject).await
+        referrers::list(self, repository, subject, read_back).await
     }
 
     pub(super) async fn fallback_index(

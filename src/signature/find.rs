@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::oci::{Digest, Repository};
-use crate::registry::{Artifact, ListedBy, Referrer, Registry, RegistryError};
+use crate::registry::{Artifact, Attached, ListedBy, Referrer, Referrers, Registry, RegistryError};
 use crate::signature::attachment::{bundle_of, may_be_bundle};
 use crate::signature::judge::{Judge, Signers, Verified};
 use crate::signature::{Part, Place, Rejected};
@@ -82,6 +82,23 @@ impl Finder<'_> {
             Ok(listed) => listed,
             Err(error) => return (Look::Unknown(error.to_string()), None),
         };
+        self.look_at(listed, kept, thoroughness).await
+    }
+
+    /// Looks right after something was attached, as consumers do.
+    pub(super) async fn look_after(&self, attached: Attached) -> (Look, Option<Artifact>) {
+        match self.registry.referrers_after(attached, self.repository(), self.place.digest).await {
+            Ok(listed) => self.look_at(listed, None, Thoroughness::First).await,
+            Err(error) => (Look::Unknown(error.to_string()), None),
+        }
+    }
+
+    async fn look_at(
+        &self,
+        listed: Referrers,
+        kept: Option<(Artifact, Verified)>,
+        thoroughness: Thoroughness,
+    ) -> (Look, Option<Artifact>) {
         if let Some((kept, verified)) = &kept
             && thoroughness == Thoroughness::Listed
             && listed.listed.iter().any(|referrer| referrer.descriptor.digest == kept.descriptor().digest)

@@ -183,8 +183,13 @@ impl Signatures {
             Look::Lost(artifact) => (*artifact, How::PutBack),
             Look::Absent(_) => (self.make(registry, place, cleared, role).await?, How::Now),
         };
-        registry.attach(&reference.repository, &artifact).await.map_err(SignatureError::Attach)?;
-        match self.look_with(registry, place, role, None, Thoroughness::First).await {
+        let attached = registry.attach(&reference.repository, &artifact).await.map_err(SignatureError::Attach)?;
+        let finder = Finder { registry, place, judge: self.judge().await?, signers: self.signers(role) };
+        let (look, found) = finder.look_after(attached).await;
+        if let Some(found) = found {
+            self.keep(place, &found).await;
+        }
+        match look {
             Look::Present { verified, .. } => Ok(Signed { signer: verified.signer, how }),
             Look::Unknown(reason) => Err(SignatureError::Unknown(reason)),
             Look::Absent(rejected) => Err(SignatureError::NotFound(told(&rejected))),

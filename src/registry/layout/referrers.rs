@@ -135,7 +135,7 @@ impl Folder {
         if changed {
             self.put_index(&index)?;
         }
-        Ok(Attached { digest, indexed: false, writes: u32::from(list.is_some()) })
+        Ok(Attached { digest, indexed: false, writes: u32::from(list.is_some()), list: None })
     }
 
     fn added(&self, artifact: &Artifact, list: ImageIndex) -> Result<Bytes, RegistryError> {

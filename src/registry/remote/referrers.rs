@@ -69,10 +69,12 @@ fn learn(set: &Mutex<HashSet<String>>, repository: &Repository) {
     set.lock().unwrap_or_else(PoisonError::into_inner).insert(repository.path().to_owned());
 }
 
+/// `read_back` is the list under the fallback tag where it was read just now.
 pub(super) async fn list(
     remote: &Remote,
     repository: &Repository,
     subject: &Digest,
+    read_back: Option<Referrers>,
 ) -> Result<Referrers, RegistryError> {
     if !knows(&remote.known.no_api, repository) {
         let what = format!("the list of referrers of {}", repository.at(*subject));
@@ -80,7 +82,10 @@ pub(super) async fn list(
             return Ok(referrers);
         }
     }
-    fallback_index(remote, repository, subject).await
+    match read_back {
+        Some(list) => Ok(list),
+        None => fallback_index(remote, repository, subject).await,
+    }
 }
 
 /// What the API lists; nothing where there is no API.
@@ -183,11 +188,14 @@ pub(super) async fn fallback_index(
     repository: &Repository,
     subject: &Digest,
 ) -> Result<Referrers, RegistryError> {
+    let index = tagged(remote, repository, subject).await?.unwrap_or_default();
+    Ok(by_fallback_tag(remote, &index))
+}
+
+fn by_fallback_tag(remote: &Remote, index: &ImageIndex) -> Referrers {
     let mut referrers = Referrers::none(ListedBy::FallbackTag);
-    if let Some(index) = tagged(remote, repository, subject).await? {
-        referrers.take(index.entries(), &remote.limits);
-    }
-    Ok(referrers)
+    referrers.take(index.entries(), &remote.limits);
+    referrers
 }
 
 /// The index under the fallback tag; nothing where there is no such tag.
@@ -248,8 +256,9 @@ pub(super) async fn attach(
     };
     learn(&remote.known.empty_config, repository);
     let subject = answer.header(SUBJECT_HEADER).and_then(|text| text.parse::<Digest>().ok());
-    let writes = merge(remote, repository, artifact).await?;
-    Ok(Attached { digest: artifact.descriptor.digest, indexed: subject == Some(artifact.subject), writes })
+    let (writes, list) = merge(remote, repository, artifact).await?;
+    let indexed = subject == Some(artifact.subject);
+    Ok(Attached { digest: artifact.descriptor.digest, indexed, writes, list: Some(list) })
 }
 
 async fn put(remote: &Remote, repository: &Repository, artifact: &Artifact) -> Result<Answer, RegistryError> {
@@ -259,16 +268,20 @@ async fn put(remote: &Remote, repository: &Repository, artifact: &Artifact) -> R
     answer.map_err(|error| because(&refused, error))
 }
 
-/// Adds the artifact to the list under the fallback tag until it is there; how often that list was written.
+/// Adds the artifact to the list under the fallback tag until it is there; how often that list was written, and how it reads.
 ///
 /// The caller has the turn.
-async fn merge(remote: &Remote, repository: &Repository, artifact: &Artifact) -> Result<u32, RegistryError> {
+async fn merge(
+    remote: &Remote,
+    repository: &Repository,
+    artifact: &Artifact,
+) -> Result<(u32, Referrers), RegistryError> {
     let reference = repository.tagged(artifact.subject.fallback_tag());
     let problem = |detail| RegistryError::Protocol { what: reference.to_string(), detail };
     for writes in 0.. {
         let index = tagged(remote, repository, &artifact.subject).await?.unwrap_or_default();
         if index.lists(&artifact.descriptor.digest) {
-            return Ok(writes);
+            return Ok((writes, by_fallback_tag(remote, &index)));
         }
         if writes >= remote.limits.attempts {
             break;

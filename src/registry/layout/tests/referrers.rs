@@ -49,7 +49,7 @@ async fn what_was_attached_is_listed() {
     assert_eq!(fixture.referrers(&subject).await.listed, []);
     let [one, two] = ["one", "two"].map(|layer| artifact(&subject, layer));
     let digest = one.descriptor().digest;
-    assert_eq!(fixture.attach(&one).await, Attached { digest, indexed: false, writes: 1 });
+    assert_eq!(fixture.attach(&one).await, Attached { digest, indexed: false, writes: 1, list: None });
     fixture.attach(&two).await;
     for found in [fixture.referrers(&subject).await, fixture.fallback(&subject).await.unwrap()] {
         assert_eq!(digests(&found), [digest, two.descriptor().digest]);

@@ -55,7 +55,11 @@ async fn attaching_takes_the_requests_that_it_must() {
     let registry = server.registry();
     let (one, two) = (artifact("one"), artifact("two"));
     let attached = registry.attach(&server.repository(), &one).await.unwrap();
-    assert_eq!(attached, Attached { digest: one.descriptor().digest, indexed: false, writes: 1 });
+    let digest = one.descriptor().digest;
+    let list = attached.list.clone();
+    assert_eq!(attached, Attached { digest, indexed: false, writes: 1, list: list.clone() });
+    let entries: Vec<_> = list.iter().flat_map(|list| &list.listed).map(|entry| entry.descriptor.digest).collect();
+    assert!(entries.contains(&digest), "{entries:?}");
     let blobs = ["POST blob", "PUT blob"];
     let rest = ["PUT manifest", "GET list", "PUT list", "GET list"];
     assert_eq!(methods(&server), [&blobs[..], &blobs, &rest].concat());
