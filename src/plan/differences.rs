@@ -9,7 +9,7 @@ use crate::chart::Version;
 use crate::chart::difference::Difference;
 use crate::finding::Holder;
 use crate::graph::{Origin, StepGraph};
-use crate::lock::Lockfile;
+use crate::lock::{Lockfile, Pin};
 use crate::oci::Digest;
 use crate::plan::beside::Base;
 use crate::plan::diff::Change;
@@ -95,7 +95,9 @@ impl Telling<'_> {
             let old = self.clearing.kept(&digest, &places, self.reach).await.map_err(|error| error.to_string());
             return Some(Before { version: row.version.clone(), digest: Some(digest), old });
         }
-        let old = beside.previous.as_ref().filter(|old| old.version <= row.version)?;
+        // A pin that is as it was is no news, published or not.
+        let is_itself = |old: &Pin| row.pin.as_ref().is_some_and(|pin| pin.digest == old.digest);
+        let old = beside.previous.as_ref().filter(|old| old.version <= row.version && !is_itself(old))?;
         Some(Before { version: old.version.clone(), digest: Some(old.digest), old: Ok(Kept::of_pin(old)) })
     }
 

@@ -184,6 +184,10 @@ fn a_plan_tells_what_a_new_version_changes() {
 
     let row = bench.row("plan --base HEAD --format json", "web");
     assert_eq!(row["against"], Value::Null, "1.0.0 is as it was");
+    bench.workspace.git("commit --quiet --all --message new");
+    let plan = bench.workspace.run("plan --base HEAD").ok().says("+ publish  web 1.1.0");
+    assert!(!plan.said().contains("since"), "the pin is as it was: {plan}");
+    bench.workspace.git("reset --quiet --soft HEAD~1");
     let markdown = bench.workspace.run("plan --base HEAD --format markdown --out plan.json").ok().stdout();
     for told in [
         "since `1.0.0`: images 1 changed",

@@ -15,8 +15,8 @@ const FILE_LIMIT: usize = 10_000;
 const TOTAL_LIMIT: usize = 200_000;
 /// The most characters that are told of one line.
 const LINE_LIMIT: usize = 2_000;
-/// The most steps that are taken to find shared lines, all files together: some seconds.
-const STEP_LIMIT: usize = 1 << 30;
+/// The most steps that are taken to find shared lines, all files together: about a second.
+const STEP_LIMIT: usize = 1 << 28;
 
 /// What changes in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
