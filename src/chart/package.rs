@@ -166,10 +166,9 @@ impl Source {
         &self.metadata
     }
 
-    /// The version that the chart's lock gives to the dependency of this name, at its place in Chart.yaml's list.
-    #[must_use]
-    pub fn locked(&self, index: usize, dependency: &str) -> Option<&str> {
-        self.lock.as_ref()?.version(index, dependency)
+    /// The names and versions in the chart's lock: of a lock that is in sync, in the order of Chart.yaml's dependencies.
+    pub fn locked(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lock.iter().flat_map(Lock::versions)
     }
 
     /// Whether the chart's lock was made for the dependencies that it declares.

@@ -52,10 +52,9 @@ impl Lock {
         &self.0
     }
 
-    /// The version of the dependency that stands at this place of the list, if it has this name.
-    pub(super) fn version(&self, index: usize, dependency: &str) -> Option<&str> {
-        let entry = objects(&self.0, "dependencies").nth(index)?;
-        (text(entry, "name") == dependency).then(|| text(entry, "version"))
+    /// Names and versions of the dependencies, in their order.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (&str, &str)> {
+        objects(&self.0, "dependencies").map(|entry| (text(entry, "name"), text(entry, "version")))
     }
 
     /// Whether the lock was made for these dependencies, as `helm dependency build` finds out: a digest over both lists as Go

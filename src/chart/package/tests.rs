@@ -260,9 +260,9 @@ fn locks_go_where_the_api_version_wants_them() {
     assert_eq!(packed(vec![file("Chart.lock", "")]), "");
     assert_eq!(packed(vec![file("Chart.lock", "{}")]), "Chart.lock=generated: \"0001-01-01T00:00:00Z\"");
     let source = |name: &str, lock: &str| Source::read(chart(vec![file(name, lock)])).unwrap();
-    assert_eq!(source("Chart.lock", lock).locked(0, "b"), Some("1.2.3"));
-    assert_eq!(source("requirements.lock", lock).locked(0, "b"), Some("1.2.3"));
-    assert_eq!(source("Chart.lock", lock).locked(0, "c"), None);
+    assert!(source("Chart.lock", lock).locked().eq([("b", "1.2.3")]));
+    assert!(source("requirements.lock", lock).locked().eq([("b", "1.2.3")]));
+    assert_eq!(source("values.yaml", "").locked().count(), 0);
 
     let old = || file("Chart.yaml", "apiVersion: v1\nname: a\nversion: 1.0.0\ndependencies: [{name: b}]\n");
     let entries = vec![old(), subchart("charts/b", "b"), file("Chart.lock", lock), file("requirements.lock", lock)];

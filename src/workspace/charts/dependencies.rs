@@ -2,6 +2,7 @@
 //!
 //! Owns what `helm dependency build` would fetch, and refuse, for those. Knows nothing of what the charts hold.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::{FirstParty, problem};
@@ -10,8 +11,9 @@ use crate::chart::{Range, Version};
 use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::oci::Repository;
 use crate::settings::Settings;
+use crate::workspace::CHARTS;
 use crate::workspace::manifest::Mirror;
-use crate::workspace::{CHARTS, yaml};
+use crate::workspace::yaml::{self, Document};
 
 /// A dependency that is taken from this workspace instead of `charts/` in the chart's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,62 +47,59 @@ enum Origin {
 pub(super) fn find(chart: &FirstParty, around: Around<'_>) -> (BTreeMap<String, Option<Dependency>>, Problems) {
     let mut problems = Problems::default();
     let mut found: BTreeMap<String, Option<Dependency>> = BTreeMap::new();
-    let declared = &chart.source.metadata().dependencies;
-    for (index, dependency) in declared.iter().enumerate() {
-        let Some(origin) = origin(chart, dependency, around.settings) else { continue };
-        let mut tell = |field: &str, (message, help): Wrong| {
-            let message = format!("the dependency `{}` {message}", dependency.name);
-            problems.push(Problem {
-                location: Some(locate(chart, index, field)),
-                ..problem("", code!("dependency"), message, help)
-            });
+    let places = Places { chart, documents: OnceCell::new() };
+    let mut tell = |index: usize, field: &str, (message, help): Wrong| {
+        let name = &chart.source.metadata().dependencies[index].name;
+        let problem = problem("", code!("dependency"), format!("the dependency `{name}` {message}"), help);
+        problems.push(Problem { location: Some(places.of(index, field)), ..problem });
+    };
+    let mut locked = chart.source.locked();
+    let mut elsewhere = BTreeMap::new();
+    for (index, dependency) in chart.source.metadata().dependencies.iter().enumerate() {
+        let locked = locked.next().filter(|(name, _)| *name == dependency.name).map(|(_, version)| version);
+        let Some(origin) = origin(chart, dependency, around.settings) else {
+            elsewhere.insert(&dependency.name, index);
+            continue;
         };
-        let version = match one(chart, index, &origin, around) {
-            Ok(version) => Some(version),
+        let meant = match one(dependency, &origin, locked, around) {
+            Ok(meant) => {
+                within(dependency, &meant).unwrap_or_else(|wrong| tell(index, "version", wrong));
+                Some(meant)
+            }
             Err(wrong) => {
-                tell("repository", wrong);
+                tell(index, "repository", wrong);
                 None
             }
         };
-        if let Some(version) = &version
-            && let Err(wrong) = within(dependency, version)
-        {
-            tell("version", wrong);
+        match found.get(&dependency.name) {
+            None => drop(found.insert(dependency.name.clone(), meant)),
+            Some(first) if meant.is_none() || *first == meant => {}
+            Some(_) => tell(index, "name", twice("stands there twice and means two charts, which helm would mix up")),
         }
-        let twin = declared[..index].iter().any(|other| other.name == dependency.name);
-        if twin && version.is_some() && found.get(&dependency.name) != Some(&version) {
-            tell(
-                "name",
-                ("stands there twice and means two charts, which helm would mix up".to_owned(), "keep one".to_owned()),
-            );
+    }
+    for (name, index) in elsewhere {
+        if found.contains_key(name) {
+            tell(index, "repository", twice("stands there twice, once from elsewhere"));
         }
-        found.entry(dependency.name.clone()).or_insert(version);
     }
-    let elsewhere = declared.iter().enumerate().find(|(_, dependency)| {
-        found.contains_key(&dependency.name) && origin(chart, dependency, around.settings).is_none()
-    });
-    if let Some((index, dependency)) = elsewhere {
-        let message = format!("the dependency `{}` stands there twice, once from elsewhere", dependency.name);
-        problems.push(Problem {
-            location: Some(locate(chart, index, "repository")),
-            ..problem("", code!("dependency"), message, "keep one")
-        });
-    }
-    if !found.is_empty()
-        && let LockState::OutOfSync { digest } = chart.source.lock_state()
-    {
-        let message = "its Chart.lock is out of sync with the dependencies in its Chart.yaml, so helm refuses it";
-        let help = format!(
-            "run `helm dependency update` in its folder and commit Chart.lock; if helm cannot fetch a dependency yet, write `digest: {digest}` into it once its versions are right"
-        );
-        problems.push(problem(
-            format!("{CHARTS}/{}/Chart.lock", chart.name),
-            code!("dependency"),
-            message.to_owned(),
-            help,
-        ));
+    if !found.is_empty() {
+        problems.extend(out_of_sync(chart));
     }
     (found, problems)
+}
+
+fn twice(message: &str) -> Wrong {
+    (message.to_owned(), "keep one".to_owned())
+}
+
+/// That helm would not build from the chart's lock.
+fn out_of_sync(chart: &FirstParty) -> Problems {
+    let LockState::OutOfSync { digest } = chart.source.lock_state() else { return Problems::default() };
+    let message = "its Chart.lock is out of sync with the dependencies in its Chart.yaml, so helm refuses it";
+    let help = format!(
+        "run `helm dependency update` in its folder and commit Chart.lock; if helm cannot fetch a dependency yet, write `digest: {digest}` into it once its versions are right"
+    );
+    problem(format!("{CHARTS}/{}/Chart.lock", chart.name), code!("dependency"), message.to_owned(), help).into()
 }
 
 /// Where this workspace has a dependency, if it comes from here.
@@ -133,9 +132,12 @@ fn beside(chart: &str, path: &str) -> Option<String> {
 }
 
 /// The one chart of this workspace that a dependency means.
-fn one(chart: &FirstParty, index: usize, origin: &Origin, around: Around<'_>) -> Result<Dependency, Wrong> {
-    let declared = &chart.source.metadata().dependencies[index];
-    let locked = chart.source.locked(index, &declared.name);
+fn one(
+    declared: &crate::chart::Dependency,
+    origin: &Origin,
+    locked: Option<&str>,
+    around: Around<'_>,
+) -> Result<Dependency, Wrong> {
     match origin {
         Origin::Beside(folder) => {
             let Some(other) = around.charts.iter().find(|other| other.name == *folder) else {
@@ -214,16 +216,33 @@ fn within(declared: &crate::chart::Dependency, found: &Dependency) -> Result<(),
     ))
 }
 
-/// Where this field of a dependency stands; the file alone where that cannot be told.
-fn locate(chart: &FirstParty, index: usize, field: &str) -> Location {
-    let entry = format!("/dependencies/{index}");
-    let places = ["requirements.yaml", "Chart.yaml"].into_iter().filter_map(|name| {
-        let (_, bytes) = chart.source.files().find(|(path, _)| *path == name)?;
-        let document = yaml::read(std::str::from_utf8(bytes).ok()?, &format!("{CHARTS}/{}/{name}", chart.name)).ok()?;
+/// Where a chart's dependencies stand.
+struct Places<'a> {
+    chart: &'a FirstParty,
+    /// Read when the first place is asked for.
+    documents: OnceCell<Vec<Document>>,
+}
+
+impl Places<'_> {
+    /// Where this field of a dependency stands; the file alone where that cannot be told.
+    fn of(&self, index: usize, field: &str) -> Location {
+        let entry = format!("/dependencies/{index}");
         let field = format!("{entry}/{field}");
-        let pointer = if document.value.pointer(&field).is_some() { &field } else { &entry };
-        document.value.pointer(pointer)?;
-        Some(document.location(pointer))
-    });
-    places.into_iter().next().unwrap_or_else(|| Location::file(chart.file()))
+        let documents = self.documents.get_or_init(|| self.read());
+        let place = documents.iter().find_map(|document| {
+            let pointer = [&field, &entry].into_iter().find(|pointer| document.value.pointer(pointer).is_some())?;
+            Some(document.location(pointer))
+        });
+        place.unwrap_or_else(|| Location::file(self.chart.file()))
+    }
+
+    /// Old charts have them in a file of their own, which counts where it is.
+    fn read(&self) -> Vec<Document> {
+        let document = |name: &str| {
+            let (_, bytes) = self.chart.source.files().find(|(path, _)| *path == name)?;
+            let file = format!("{CHARTS}/{}/{name}", self.chart.name);
+            yaml::read(std::str::from_utf8(bytes).ok()?, &file).ok()
+        };
+        ["requirements.yaml", "Chart.yaml"].into_iter().filter_map(document).collect()
+    }
 }
