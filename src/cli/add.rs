@@ -3,7 +3,7 @@
 //! Nothing is written before every version verifies. Then manifests, keyrings and the lockfile are written in this order, each
 //! whole: whatever ends the process in between leaves a version without a pin at most, which `plan` shows as `?` and `lock` pins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::artifact::Clearing;
@@ -69,11 +69,15 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     let failed = !resolution.failures.is_empty();
     let locked = !failed && edits.write(&root, text_before.as_deref(), &resolution)?;
     let manifests = if failed { Vec::new() } else { edits.files().into_keys().collect() };
-    let next = if locked || !manifests.is_empty() { next(&graph, &selected, in_git) } else { String::new() };
+    let next = match (locked || !manifests.is_empty(), in_git) {
+        (false, _) => "",
+        (true, true) => "chartsync plan --base HEAD",
+        (true, false) => "chartsync plan",
+    };
     let versions = edits.told(&graph, &selected, &resolution);
-    let added = Added { versions, resolution: &resolution, manifests, locked, next };
+    let added = Added { versions, resolution: &resolution, manifests, locked, next: next.to_owned() };
     match options.report.format {
-        Format::Human => output::data(&report::added(&added))?,
+        Format::Human => output::data(&report::added(&added, &output::texts(&root)))?,
         Format::Json => output::data(&report::json::added(&added))?,
     }
     Ok(u8::from(failed))
@@ -273,15 +277,4 @@ async fn advise(
             _ => {}
         }
     }
-}
-
-/// The command that shows what a merge would do.
-fn next(graph: &StepGraph, units: &[UnitId], in_git: bool) -> String {
-    let charts: BTreeSet<String> = units
-        .iter()
-        .map(|id| graph.unit(*id))
-        .map(|unit| format!(" --chart {}@{}", graph.selector(unit.destination()), unit.version))
-        .collect();
-    let base = if in_git { " --base HEAD" } else { "" };
-    format!("chartsync plan{base}{}", charts.into_iter().collect::<String>())
 }

@@ -40,7 +40,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     };
     let written = write::write(&root, before.as_deref(), &resolution).map_err(Stop::message)?;
     match options.report.format {
-        Format::Human => output::data(&report::resolution(&resolution, written))?,
+        Format::Human => output::data(&report::resolution(&resolution, written, &output::texts(&root)))?,
         Format::Json => output::data(&report::json::resolution(&resolution, written))?,
     }
     Ok(u8::from(!resolution.failures.is_empty()))

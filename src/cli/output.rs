@@ -61,6 +61,11 @@ pub(super) fn data(text: &str) -> Result<(), Stop> {
     }
 }
 
+/// The texts of the workspace's files, for reports that show lines of them.
+pub(super) fn texts(root: &Path) -> impl Fn(&str) -> Option<String> {
+    |file| std::fs::read_to_string(root.join(file)).ok()
+}
+
 /// Prints talk.
 pub(super) fn talk(text: &str) {
     let mut standing = standing();
@@ -77,8 +82,7 @@ pub(super) fn error(text: &str) {
 
 /// Prints what is wrong with first-party charts where only mirrors matter.
 pub(super) fn left_alone(root: &Path, problems: &Problems) {
-    let read = |file: &str| std::fs::read_to_string(root.join(file)).ok();
-    talk(&report::problems(problems, &read));
+    talk(&report::problems(problems, &texts(root)));
     talk("this is about mirrors alone, so it goes on; first-party charts are left alone until that is resolved\n");
 }
 

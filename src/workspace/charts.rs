@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::manifest::Mirror;
 use super::tree::{Entry, EntryKind, Found, Limits, Tree};
-use super::{CHARTS, unreadable};
+use super::{CHARTS, unreadable, yaml};
 use crate::chart::archive::FILE_LIMIT;
 use crate::chart::package::{Folder, Kind, PackageError, Source};
 use crate::chart::{Version, package};
@@ -115,18 +115,34 @@ fn draft(tree: &Tree, folder: String) -> Result<Draft, Problem> {
     let metadata = source.metadata();
     if metadata.name != folder {
         let message = format!("the chart calls itself `{}`, but its folder is `{folder}`", metadata.name);
-        return Err(problem(
-            chart_yaml(&folder),
-            code!("chart-name"),
-            message,
-            "give both the same name: helm lint wants it too",
-        ));
+        let help = "give both the same name: helm lint wants it too";
+        return Err(Problem {
+            location: Some(locate(&source, &folder, "/name")),
+            ..problem("", code!("chart-name"), message, help)
+        });
     }
     let version = metadata.version.parse::<Version>().map_err(|error| {
         let help = "write MAJOR.MINOR.PATCH as SemVer has it";
-        problem(chart_yaml(&folder), code!("chart-version"), format!("its version cannot be published: {error}"), help)
+        Problem {
+            location: Some(locate(&source, &folder, "/version")),
+            ..problem("", code!("chart-version"), format!("its version cannot be published: {error}"), help)
+        }
     })?;
     Ok(Draft { folder, version, source })
+}
+
+/// Where a value of a chart's Chart.yaml stands; the file alone where that cannot be told.
+fn locate(source: &Source, folder: &str, pointer: &str) -> Location {
+    let file = chart_yaml(folder);
+    let bytes = source.files().find(|(path, _)| *path == "Chart.yaml").map(|(_, bytes)| bytes);
+    let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    match text
+        .and_then(|text| yaml::read(text, &file).ok())
+        .filter(|document| document.value.pointer(pointer).is_some())
+    {
+        Some(document) => document.location(pointer),
+        None => Location::file(file),
+    }
 }
 
 fn unpackageable(folder: &str, error: &PackageError) -> Problem {

@@ -7,7 +7,7 @@ use crate::support::firstparty::{chart, depend};
 use crate::support::process::Ran;
 use crate::support::workspace::unsigned;
 
-const TOLD: &str = "charts/broken/Chart.yaml: error: its version cannot be published";
+const TOLD: &str = "charts/broken/Chart.yaml:2:10: error: its version cannot be published";
 const LEFT: &str =
     "this is about mirrors alone, so it goes on; first-party charts are left alone until that is resolved";
 

@@ -129,10 +129,10 @@ fn what_cannot_be_packaged_is_told_with_everything_else() {
     check(
         "all of them",
         &[
-            "charts/a/Chart.yaml: error: the chart calls itself `b`, but its folder is `a`",
+            "charts/a/Chart.yaml:2:7: error: the chart calls itself `b`, but its folder is `a`",
             "`maintainers`",
             "charts/d: error: it cannot be packaged: it has no Chart.yaml",
-            "charts/e/Chart.yaml: error: its version cannot be published",
+            "charts/e/Chart.yaml:3:10: error: its version cannot be published",
             "`outside` is a link to `/etc/hostname`",
             "charts/G/Chart.yaml: error: a chart of this name cannot be published",
         ],

@@ -178,7 +178,9 @@ fn a_failed_lock_keeps_every_pin_that_it_could_make() {
     sides.mirror("web", &["1.0.0", "1.1.0", "1.2.0"]);
     let ran = sides.workspace.run("lock").exits(1);
     // Both failures, each with its line of the manifest.
-    for said in ["web:1.1.0", "web:1.2.0", "mirrors/web.yaml:8", "mirrors/web.yaml:9"] {
+    for said in
+        ["web:1.1.0", "web:1.2.0", "mirrors/web.yaml:8", "    8 |   - 1.1.0\n      |     ^\n", "mirrors/web.yaml:9"]
+    {
         assert!(ran.said().contains(said), "no {said:?} in {ran}");
     }
     let after = blocks(&sides.lockfile());

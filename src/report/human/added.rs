@@ -1,6 +1,7 @@
 //! What `add` did: where the versions stand now, and what `lock` said about them.
 
 use super::page::{Page, Tone, faint, plain, strong, toned};
+use super::problems::Texts;
 use super::{are, count, resolution};
 use crate::oci::Digest;
 use crate::resolve::Resolution;
@@ -36,9 +37,9 @@ pub struct Added<'a> {
     pub next: String,
 }
 
-/// What `add` did as text. The last line is its summary, or the next command.
+/// What `add` did as text; `text` gives the files that failures are about. The last line is its summary, or the next command.
 #[must_use]
-pub fn added(added: &Added<'_>) -> String {
+pub fn added(added: &Added<'_>, text: &Texts<'_>) -> String {
     let mut page = Page::default();
     let failed = !added.resolution.failures.is_empty();
     if !failed {
@@ -51,7 +52,7 @@ pub fn added(added: &Added<'_>) -> String {
     }
     for failure in &added.resolution.failures {
         page.gap();
-        resolution::failed(&mut page, "E not added", failure);
+        resolution::failed(&mut page, "E not added", failure, text);
     }
     page.gap();
     if failed {

@@ -30,19 +30,8 @@ pub(super) fn one(page: &mut Page, finding: &Finding) {
     place(page, finding.location.as_ref(), &finding.next, finding.exception.as_ref());
 }
 
-/// What was found, where, what to do next, and the entry to paste.
-pub(super) fn reason(
-    page: &mut Page,
-    message: &str,
-    location: Option<&Location>,
-    next: &str,
-    exception: Option<&Exception>,
-) {
-    page.line(4, &[plain(message)]);
-    place(page, location, next, exception);
-}
-
-fn place(page: &mut Page, location: Option<&Location>, next: &str, exception: Option<&Exception>) {
+/// Where it is, what to do next, and the entry to paste.
+pub(super) fn place(page: &mut Page, location: Option<&Location>, next: &str, exception: Option<&Exception>) {
     if let Some(location) = location {
         page.line(4, &[faint("at "), plain(location.to_string())]);
     }

@@ -27,7 +27,7 @@ pub use listed::{list, show};
 pub use outcome::outcome;
 pub use outdated::{Outdated, outdated};
 pub use plan::plan;
-pub use problems::{error, problems};
+pub use problems::{Texts, error, problems};
 pub use resolution::resolution;
 pub use started::started;
 pub use validated::validated;

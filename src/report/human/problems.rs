@@ -14,9 +14,12 @@ use crate::report::escape;
 const BEFORE: usize = 30;
 const AFTER: usize = 40;
 
-/// The problems as text. `text` gives a file's content by its path from the root, where it can be had.
+/// Gives a file's content by its path from the root, where it can be had.
+pub type Texts<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// The problems as text.
 #[must_use]
-pub fn problems(problems: &Problems, text: &dyn Fn(&str) -> Option<String>) -> String {
+pub fn problems(problems: &Problems, text: &Texts<'_>) -> String {
     let mut page = Page::default();
     let mut file: Option<(&str, Option<String>)> = None;
     for problem in problems.iter() {
@@ -59,14 +62,16 @@ fn head(page: &mut Page, problem: &Problem) {
 
 /// The line that is meant, and a caret under the column; of a long line what is around that. Shows nothing where the file has no
 /// such line.
-fn source(page: &mut Page, content: &str, line: u32, column: u32) {
+pub(super) fn source(page: &mut Page, content: &str, line: u32, column: u32) {
     let Some(text) = content.lines().nth(line.saturating_sub(1) as usize) else { return };
     let column = column.saturating_sub(1) as usize;
     let tabs = text.chars().take(column).filter(|char| *char == '\t').count();
     let (text, column) = (without_credentials(text).replace('\t', "    "), column + 3 * tabs);
     let chars: Vec<char> = text.chars().collect();
     let column = column.min(chars.len());
-    let (from, to) = (column.saturating_sub(BEFORE), chars.len().min(column + AFTER));
+    // What is not much longer is shown whole.
+    let from = if column <= BEFORE + BEFORE / 2 { 0 } else { column - BEFORE };
+    let to = if chars.len() <= column + AFTER + AFTER / 2 { chars.len() } else { column + AFTER };
     let shown = |from: usize, to: usize| chars[from..to].iter().collect::<String>();
     let cut = |is_cut| if is_cut { "…" } else { "" };
     let left = format!("{}{}", cut(from > 0), shown(from, column));
@@ -148,6 +153,8 @@ mod tests {
 
     #[test]
     fn a_long_line_is_shown_around_the_column() {
+        let whole = format!("{}x{}", "a".repeat(45), "b".repeat(59));
+        assert_eq!(pointed(&whole, 1, 46), [format!("1 | {whole}"), format!("  | {}^", " ".repeat(45))]);
         let long = format!("{}名{}", "a".repeat(50_000), "b".repeat(50_000));
         let [shown, caret] = &pointed(&long, 1, 50_001)[..] else { panic!() };
         assert_eq!(*shown, format!("1 | …{}名{}…", "a".repeat(30), "b".repeat(39)));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::reason;
+use super::finding::place;
 use super::page::{Page, Tone, faint, plain, strong, toned};
+use super::problems::{Texts, source};
 use super::signed;
 use crate::lock::{Pin, Signer};
 use crate::provenance::{Fingerprint, KeyChanges};
@@ -11,16 +12,17 @@ use crate::resolve::keyrings::KeyringChange;
 use crate::resolve::{Event, Failure, Resolution};
 use crate::workspace::LOCK_FILE;
 
-/// The resolution as text; `written` says whether the lockfile has another text now. The last line is its summary.
+/// The resolution as text; `written` says whether the lockfile has another text now, `text` gives the files that failures are
+/// about. The last line is its summary.
 #[must_use]
-pub fn resolution(resolution: &Resolution, written: bool) -> String {
+pub fn resolution(resolution: &Resolution, written: bool, text: &Texts<'_>) -> String {
     let mut page = Page::default();
     for told in &resolution.events {
         event(&mut page, told, &resolution.claims);
     }
     for failure in &resolution.failures {
         page.gap();
-        failed(&mut page, "E not pinned", failure);
+        failed(&mut page, "E not pinned", failure, text);
     }
     page.gap();
     let (tone, text) = summary(resolution, written);
@@ -100,9 +102,16 @@ fn keyring(page: &mut Page, mirror: &str, change: &KeyringChange) {
     }
 }
 
-pub(super) fn failed(page: &mut Page, word: &str, failure: &Failure) {
+pub(super) fn failed(page: &mut Page, word: &str, failure: &Failure, text: &Texts<'_>) {
     page.line(0, &[toned(Tone::Bad, word), plain("  "), strong(failure.reference.to_string())]);
-    reason(page, &failure.message, failure.location.as_ref(), &failure.next, failure.exception.as_ref());
+    page.line(4, &[plain(failure.message.as_str())]);
+    if let Some(location) = &failure.location {
+        page.line(4, &[faint("at "), plain(location.to_string())]);
+        if let (Some(content), Some((line, column))) = (text(&location.file), location.position) {
+            source(page, &content, line, column);
+        }
+    }
+    place(page, None, &failure.next, failure.exception.as_ref());
 }
 
 fn summary(resolution: &Resolution, written: bool) -> (Tone, String) {

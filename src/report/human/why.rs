@@ -82,6 +82,15 @@ fn compared(page: &mut Page, base: &str, differences: &[Difference]) {
         page.line(4, &[toned(Tone::Good, format!("nothing differs from {base}: every step has the same key"))]);
         return;
     }
+    if differences.iter().all(|difference| difference.base.is_none()) {
+        page.line(
+            4,
+            &[plain(format!(
+                "{base} has nothing of it: every step is new, and without --base this tells what it is made of"
+            ))],
+        );
+        return;
+    }
     for of_step in differences.chunk_by(|one, other| one.kind == other.kind) {
         let kind = of_step.first().map_or("", |first| first.kind.as_str());
         let head = format!("{kind:KIND$}differs from {base} ");
