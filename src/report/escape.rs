@@ -1,4 +1,4 @@
-//! Upstream's text on its way out: one escaping function for each kind of output.
+//! Upstream's text on its way out: one escaping function for each kind of output. Markdown's builds on the terminal's.
 //!
 //! Whatever moves a cursor, hides, turns the reading direction, breaks a line or is a command to a CI system becomes visible.
 //! Knows nothing of what the text means.
@@ -42,43 +42,6 @@ pub fn json(document: &str) -> Cow<'_, str> {
         before = char;
     }
     Cow::Owned(out)
-}
-
-/// Prose in Markdown: nothing in it is emphasis, a link, HTML, a mention of a person or of an issue.
-///
-/// Forges look for mentions and addresses after they have read the Markdown, where a backslash is gone: an empty comment in the
-/// middle keeps them from finding one.
-#[must_use]
-pub fn markdown(text: &str) -> String {
-    let line = terminal(text);
-    let mut out = String::with_capacity(line.len() + 16);
-    for (at, char) in line.char_indices() {
-        let rest = &line[at..];
-        match char {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => out.extend(['\\', char]),
-            '@' | '#' => out.extend([char].into_iter().chain(BREAK.chars())),
-            ':' if rest.starts_with("://") => out.extend([':'].into_iter().chain(BREAK.chars())),
-            '.' if out.ends_with("www") || out.ends_with("WWW") => out.extend(BREAK.chars().chain(['.'])),
-            '+' | '-' if at == 0 => out.extend(['\\', char]),
-            _ => out.push(char),
-        }
-    }
-    out
-}
-
-/// What stands where a forge would otherwise read a mention or an address.
-const BREAK: &str = "<!-- -->";
-
-/// A span of code in Markdown that its content cannot end.
-#[must_use]
-pub fn code(text: &str) -> String {
-    let line = terminal(text);
-    let longest = line.split(|char| char != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    // A blank next to the fence is taken off again, on both sides or on none.
-    let edge = |char: Option<char>| char.is_none_or(|char| char == '`' || char == ' ');
-    let blank = if edge(line.chars().next()) || edge(line.chars().next_back()) { " " } else { "" };
-    format!("{fence}{blank}{line}{blank}{fence}")
 }
 
 /// Escapes a line part by part, so that no command comes together from two parts.
@@ -181,47 +144,6 @@ mod tests {
         check("###vso[task]", "#\\u{23}\\u{23}vso[task]");
         check("line\u{2028}two\u{85}", "line\\u{2028}two\\u{85}");
         check("\u{e0041}\u{fe0f}", "\\u{e0041}\\u{fe0f}");
-    }
-
-    #[test]
-    fn markdown_is_not_upstreams_to_write() {
-        let check = |text: &str, expect: &str| assert_eq!(markdown(text), expect);
-        check("signed by Ada, as 1.0.4", "signed by Ada, as 1.0.4");
-        check("*a* _b_ `c` ~d~ $e$ |", "\\*a\\* \\_b\\_ \\`c\\` \\~d\\~ \\$e\\$ \\|");
-        check("<script>&lt;", "\\<script\\>\\&lt;");
-        check("![x](y) \\", "!\\[x\\](y) \\\\");
-        check("@octocat #1", "@<!-- -->octocat #<!-- -->1");
-        check("https://a.example www.a.example", "https:<!-- -->//a.example www<!-- -->.a.example");
-        check("- a\n- b", "\\- a\\\\n- b");
-        assert_eq!(code("a `b` c"), "``a `b` c``");
-        assert_eq!(code("`"), "`` ` ``");
-        assert_eq!(code(""), "`  `");
-        assert_eq!(code("a\nb"), "`a\\nb`");
-    }
-
-    proptest! {
-        #[test]
-        fn no_mention_and_no_address_gets_through(
-            parts in proptest::collection::vec(
-                proptest::sample::select(vec!["@", "#", "a", "1", ":", "//", "www", ".", "<", ">", "[", "]", "`", "\\", "\n", " ", "\u{202e}"]), 0..12)
-        ) {
-            let text: String = parts.concat();
-            let escaped = markdown(&text).replace(BREAK, "\u{1}");
-            for (at, char) in escaped.char_indices() {
-                let before = escaped[..at].chars().rev().take_while(|char| *char == '\\').count();
-                let next = escaped[at + char.len_utf8()..].chars().next();
-                match char {
-                    '@' | '#' => prop_assert_eq!(next, Some('\u{1}')),
-                    '<' | '>' | '[' | ']' | '`' => prop_assert!(before % 2 == 1, "{}", escaped),
-                    _ => {}
-                }
-            }
-            prop_assert!(!escaped.contains("://") && !escaped.contains("www.") && !escaped.contains('\n'));
-            let code = code(&text);
-            let fence = code.chars().take_while(|char| *char == '`').count();
-            let inner = &code[fence..code.len() - fence];
-            prop_assert!(inner.split(|char| char != '`').all(|run| run.len() < fence || inner.is_empty()));
-        }
     }
 
     #[test]

@@ -178,6 +178,7 @@ impl Words<'_> {
             pin("web", "2.0.0", 'b', None),
         ];
         let mut rows = rows(&pins);
+        rows[1].pin.iter_mut().for_each(|pin| pin.app_version = Some(self.message("1.0.0")));
         rows[0].add(self.moved(&pins[0]));
         rows[1].state = State::Change(Change::Publish);
         rows[1].claims = Some(self.claims());
@@ -198,6 +199,7 @@ impl Words<'_> {
             "upstream may have withdrawn it for a reason: find out",
         ));
         rows[5].state = State::Change(Change::Sign);
+        rows[5].signature_note = Some(self.message("signed by another identity"));
         rows[6].state = State::Unseen;
         let unseen = "registry.example does not show this repository without a credential";
         rows[6].add(Finding::of(Code::Unseen, &pins[6].reference(), unseen, "log in to see whether it is published"));
@@ -216,7 +218,7 @@ impl Words<'_> {
                 "",
             ),
         ];
-        plan.base = Some("main".to_owned());
+        plan.base = Some(self.message("main"));
         plan.lock_patch = Some(LockPatch {
             file: self.message("lock.patch"),
             pins: 2,
@@ -474,6 +476,78 @@ pub(super) fn hostile() -> impl Strategy<Value = String> {
         "[ \u{3000}\\t\\n\\r]{0,3}(::|##)[a-z\\[]{0,8}",
         "(\u{1b}|\u{9b})[\\[\\]()][0-9;]{0,3}[a-zA-Z]{1,3}",
     ]
+}
+
+/// What someone would try who wants to be read as Markdown, as a mention, as a command, or not to be seen.
+pub(super) fn nasty() -> impl Strategy<Value = String> {
+    const PIECES: [&str; 64] = [
+        "\u{1b}[2K",
+        "\u{9b}31m",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200b}",
+        "\u{feff}",
+        "\u{2028}",
+        "\u{ad}",
+        "\n",
+        "\r\n",
+        "\n\n",
+        "\t",
+        "@octocat",
+        "@org/team",
+        "#1",
+        "GH-1",
+        "a/b#2",
+        "a/b@1234567",
+        "deadbeef1",
+        "https://evil.example",
+        "http://evil.example/?a=b",
+        "www.evil.example",
+        "WWW.EVIL.EXAMPLE",
+        "ftp://evil.example",
+        "a@evil.example",
+        "mailto:a@evil.example",
+        "<https://evil.example>",
+        "![x](https://evil.example/x.png)",
+        "[x](https://evil.example)",
+        "[x](/x \"t\")",
+        "[x][y]",
+        "[y]: https://evil.example",
+        "[^1]",
+        "[^1]: note",
+        "<img src=x>",
+        "<script>",
+        "</details>",
+        "<!--",
+        "-->",
+        "<!-- chartsync plan -->",
+        "&lt;",
+        "&#64;octocat",
+        "| a | b |\n|---|---|\n| c | d |",
+        "|",
+        "```",
+        "~~~",
+        "````\n",
+        "`",
+        "``",
+        "::error::x",
+        "::add-mask::x",
+        "##[group]x",
+        ":tada:",
+        ":+1:",
+        "$x$",
+        "- [ ] x",
+        "1. x",
+        "# x",
+        "> x",
+        "***",
+        "~~x~~",
+        "\\",
+        " ",
+        "ordinary words",
+    ];
+    let pieces = prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..6);
+    prop_oneof![4 => pieces.prop_map(|pieces| pieces.concat()), 1 => hostile()]
 }
 
 /// What must never stand in a line: said by Unicode's own tables, not by the list that escapes.

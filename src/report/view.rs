@@ -6,21 +6,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::chart::difference::Difference;
-
-use crate::oci::strict_json;
-use crate::report::json::PLAN_SCHEMA;
+use crate::report::json::plan_value;
 
 impl Plan {
     /// Reads a plan's JSON.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let value = strict_json(text.as_bytes())?;
-        let schema = serde_json::from_str(PLAN_SCHEMA).map_err(|error| error.to_string())?;
-        jsonschema::validate(&schema, &value).map_err(|error| {
-            let at = error.instance_path().to_string();
-            let reason: String = error.to_string().chars().take(300).collect();
-            format!("it is no plan that this chartsync reads: {reason} (at `{at}`)")
-        })?;
-        serde_json::from_value(value).map_err(|error| error.to_string())
+        serde_json::from_value(plan_value(text)?).map_err(|error| error.to_string())
     }
 
     /// Every finding, blocking first, else those of the run first.

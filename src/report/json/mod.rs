@@ -30,7 +30,7 @@ pub use matrix::matrix;
 pub use merged::{Merged, NotWhole, merge};
 pub use outcome::outcome;
 pub use outdated::outdated;
-pub use plan::{PLAN_SCHEMA, plan, read_plan};
+pub use plan::{PLAN_SCHEMA, plan, plan_value, read_plan};
 pub use problems::problems;
 pub use resolution::resolution;
 pub use validated::validated;

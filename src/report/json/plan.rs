@@ -1,6 +1,7 @@
 //! A plan as JSON; `schemas/plan.schema.json` describes it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,12 +97,27 @@ pub fn plan(plan: &Plan) -> String {
     super::text("plan", wire)
 }
 
+/// The schema, ready to be held against a document; why it is not, should it ever be broken.
+static SCHEMA: LazyLock<Result<jsonschema::Validator, String>> = LazyLock::new(|| {
+    let schema = serde_json::from_str(PLAN_SCHEMA).map_err(|error| error.to_string())?;
+    jsonschema::validator_for(&schema).map_err(|error| error.to_string())
+});
+
+/// A plan's JSON as a value that fits the schema; nothing else of it is known.
+pub fn plan_value(text: &str) -> Result<serde_json::Value, String> {
+    let value = strict_json(text.as_bytes())?;
+    let schema = SCHEMA.as_ref().map_err(Clone::clone)?;
+    schema.validate(&value).map_err(|error| {
+        let at = error.instance_path().to_string();
+        let reason: String = error.to_string().chars().take(300).collect();
+        format!("it is no plan that this chartsync reads: {reason} (at `{at}`)")
+    })?;
+    Ok(value)
+}
+
 /// What a saved plan rests on, from its JSON. Only that is read: nothing else of it can have an effect.
 pub fn read_plan(text: &str) -> Result<Basis, String> {
-    let value = strict_json(text.as_bytes())?;
-    let schema = serde_json::from_str(PLAN_SCHEMA).map_err(|error| error.to_string())?;
-    jsonschema::validate(&schema, &value)
-        .map_err(|error| format!("it is no plan that this chartsync wrote: {error}"))?;
+    let value = plan_value(text)?;
     let plan: Saved = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let seen = |chart: SavedChart| {
         let (destination, source, signature) = (chart.destination_now, chart.source_now, chart.signature_now);

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::text::{cell, code};
 use crate::lock::Signer;
-use crate::report::escape::{code, markdown};
 use crate::report::{Bytes, Listed};
 
 /// A row for each chart version; a sentence where there is none.
@@ -15,7 +15,7 @@ pub fn list(listed: &[Listed]) -> String {
     let mut table = String::from("| chart | version | installs | digest | provenance |\n|---|---|---|---|---|\n");
     for one in listed {
         // Only this is anybody else's text: the rest has an alphabet of its own, without `|`.
-        let app_version = one.app_version.as_deref().map_or_else(|| "–".to_owned(), markdown);
+        let app_version = one.app_version.as_deref().map_or_else(|| "–".to_owned(), cell);
         let (digest, provenance) = match &one.bytes {
             Bytes::Pinned(pin) => {
                 let provenance = match &pin.signer {

@@ -2,41 +2,94 @@
 
 use std::fmt::Write as _;
 
-use super::{Page, difference};
-use crate::report::escape::{code, markdown};
-use crate::report::view::{Beside, Chart, Key, Keyring, Pin, Plan, Unsigned};
+use super::difference;
+use super::page::Page;
+use super::text::{code, html, prose};
+use crate::report::view::{Chart, Key, Keyring, Pin, Plan, Unsigned};
 use crate::report::words::{
     self, change_of_size, continuity, holder, made, signer_name, size, state, unsigned_because,
 };
 
+/// The most versions that are all shown unfolded.
+const MOST_OPEN: usize = 10;
 /// The most charts without provenance that are named.
 const MOST_UNSIGNED: usize = 10;
 /// What is kept for what comes behind the entries.
 const LATER: usize = 6_000;
 
-/// All of it, chart by chart; what no longer fits is counted.
-pub(super) fn all(page: &mut Page, plan: &Plan) {
-    let news: Vec<&Chart> = plan.charts.iter().filter(|chart| is_news(chart)).collect();
-    if !news.is_empty() {
-        page.line("\n#### What changes\n");
-        let mut told = Told::default();
-        let mut entries: Vec<(String, String)> = news.iter().map(|chart| told.one(chart)).collect();
-        unfold(page, &mut entries);
-        let shown = page.entries(entries.into_iter().map(|(entry, _)| entry));
-        page.left_out(news.len() - shown, "chart version");
-    }
-    unsigned(page, plan);
+/// The versions of one chart that a reviewer has to read.
+pub(super) struct Group {
+    head: String,
+    folded: String,
+    /// What is told of each at once, and what of it is folded away.
+    entries: Vec<(String, String)>,
 }
 
-/// Adds its details to each entry, as long as that leaves room for every entry.
-fn unfold(page: &Page, entries: &mut [(String, String)]) {
-    let told: usize = entries.iter().map(|(entry, _)| entry.chars().count() + 1).sum();
-    let mut room = page.left.saturating_sub(told + LATER);
-    for (entry, details) in entries {
-        if let Some(left) = room.checked_sub(details.chars().count()) {
-            (room, *entry) = (left, format!("{entry}{details}"));
+/// What would be written and what the change brings, chart by chart.
+pub(super) fn groups(plan: &Plan) -> Vec<Group> {
+    let mut groups: Vec<(&str, Group)> = Vec::new();
+    let mut keyring = None;
+    for chart in plan.charts.iter().filter(|chart| is_news(chart)) {
+        let place = chart.reference.rsplit_once(':').map_or(chart.reference.as_str(), |(place, _)| place);
+        if groups.last().is_none_or(|(last, _)| *last != place) {
+            let head = format!("**{}** {}", prose(&chart.name), code(place));
+            groups.push((place, Group { head, folded: html(&chart.name), entries: Vec::new() }));
+            keyring = None;
+        }
+        let entry = one(chart, &mut keyring);
+        if let Some((_, group)) = groups.last_mut() {
+            group.entries.push(entry);
         }
     }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// How many characters all of it takes, about, with everything folded away left out.
+pub(super) fn wanted(groups: &[Group]) -> usize {
+    let of =
+        |group: &Group| group.head.len() + group.folded.len() + group.entries.iter().map(|(entry, _)| entry.len()).sum::<usize>();
+    groups.iter().map(|group| of(group) + 100).sum()
+}
+
+/// All of it while there is room; what no longer fits is counted. Many versions of a chart are folded away, out of many.
+pub(super) fn all(page: &mut Page, groups: &[Group]) {
+    let total: usize = groups.iter().map(|group| group.entries.len()).sum();
+    if total == 0 {
+        return;
+    }
+    page.line("\n#### What changes\n");
+    // Details stand there as long as that leaves room for every entry.
+    let mut spare = page.room().saturating_sub(wanted(groups) + LATER);
+    let mut unfolded = |(entry, details): &(String, String)| match spare.checked_sub(details.chars().count()) {
+        Some(left) => {
+            spare = left;
+            format!("{entry}{details}")
+        }
+        None => entry.clone(),
+    };
+    let mut shown = 0;
+    for group in groups {
+        let is_folded = total > MOST_OPEN && group.entries.len() > 1;
+        let head = if is_folded {
+            let versions = words::count(group.entries.len(), "version");
+            format!("<details><summary>{}: {versions}</summary>\n\n{}\n", group.folded, group.head)
+        } else {
+            format!("{}\n", group.head)
+        };
+        let (first, rest) = group.entries.split_at(1);
+        let [first] = first else { continue };
+        // A head stands with something below it, or not at all.
+        if page.entries([format!("{head}\n{}", unfolded(first))], 0) == 0 {
+            break;
+        }
+        let more = page.entries(rest.iter().map(&mut unfolded), 0);
+        page.line(if is_folded { "\n</details>\n" } else { "" });
+        shown += 1 + more;
+        if more < rest.len() {
+            break;
+        }
+    }
+    page.left_out(total - shown, "chart version");
 }
 
 fn is_news(chart: &Chart) -> bool {
@@ -44,45 +97,25 @@ fn is_news(chart: &Chart) -> bool {
     ["publish", "replace", "sign"].contains(&chart.state.as_str()) || matches!(novelty, Some("new" | "changed"))
 }
 
-/// What was told of a chart already: its keyring is told once.
-#[derive(Default)]
-struct Told<'p> {
-    chart: Option<&'p str>,
-    keyring: Option<&'p str>,
-}
-
-impl<'p> Told<'p> {
-    /// What is told of a chart version at once, and what is folded away.
-    fn one(&mut self, chart: &'p Chart) -> (String, String) {
-        let place = chart.reference.rsplit_once(':').map_or(chart.reference.as_str(), |(place, _)| place);
-        let mut text = String::new();
-        if self.chart != Some(place) {
-            (self.chart, self.keyring) = (Some(place), None);
-            let _ = writeln!(text, "- **{}** {}", markdown(&chart.name), code(place));
-        }
-        let (_, word) = state(&chart.state);
-        let _ = write!(text, "  - **{word}** {}", code(&format!("{} {}", chart.name, chart.version)));
-        let mut entry = Entry(text);
-        signed(&mut entry, chart);
-        entry.digests(chart);
-        if let Some(beside) = &chart.beside {
-            self.changed(&mut entry, beside);
-        }
-        entry.size(chart);
-        entry.place(chart);
-        let details = chart.against.as_ref().map(|against| difference::against(&mut entry.0, against));
-        (entry.0, details.unwrap_or_default())
-    }
-
-    fn changed(&mut self, entry: &mut Entry, beside: &'p Beside) {
+/// One version, the most important first. A keyring is told once a chart: `told` is the last one.
+fn one<'p>(chart: &'p Chart, told: &mut Option<&'p str>) -> (String, String) {
+    let (_, word) = state(&chart.state);
+    let mut entry = Entry(format!("- **{word}** {}", code(&format!("{} {}", chart.name, chart.version))));
+    signed(&mut entry, chart);
+    entry.digests(chart);
+    if let Some(beside) = &chart.beside {
         if let Some(before) = &beside.down_from {
-            entry.line(&format!("lower than {}, the highest version before", code(before)));
+            entry.line(&format!("⚠️ lower than {}, the highest version before", code(before)));
         }
-        if let Some(keyring) = beside.keyring.as_ref().filter(|keyring| self.keyring != Some(&keyring.digest)) {
-            self.keyring = Some(&keyring.digest);
-            other_keyring(entry, keyring);
+        if let Some(keyring) = beside.keyring.as_ref().filter(|keyring| *told != Some(&keyring.digest)) {
+            *told = Some(&keyring.digest);
+            other_keyring(&mut entry, keyring);
         }
     }
+    entry.size(chart);
+    entry.place(chart);
+    let details = chart.against.as_ref().map(|against| difference::against(&mut entry.0, against));
+    (entry.0, details.unwrap_or_default())
 }
 
 /// One chart version: a list entry with a line for each field.
@@ -90,12 +123,12 @@ struct Entry(String);
 
 impl Entry {
     fn line(&mut self, text: &str) {
-        let _ = write!(self.0, "  \n    {text}");
+        let _ = write!(self.0, "  \n  {text}");
     }
 
     fn digests(&mut self, chart: &Chart) {
         if let Some(held) = chart.beside.as_ref().and_then(|beside| beside.replaces.as_ref()) {
-            self.line(&format!("was: {} ({})", code(&held.digest), markdown(holder(&held.by))));
+            self.line(&format!("was: {} ({})", code(&held.digest), prose(holder(&held.by))));
         }
         let pin = chart.pin.as_ref().map(|pin| &pin.digest);
         if let Some(digest) = pin.or(chart.package.as_ref().map(|package| &package.digest)) {
@@ -118,7 +151,7 @@ impl Entry {
     fn place(&mut self, chart: &Chart) {
         let is_signed = chart.state == "sign";
         if let (true, Some(note)) = (is_signed, &chart.signature_note) {
-            self.line(&format!("found: {}", markdown(note)));
+            self.line(&format!("found: {}", prose(note)));
         }
         if !is_signed {
             match &chart.source {
@@ -128,7 +161,7 @@ impl Entry {
         }
         self.line(&format!("to: {}", code(&chart.reference)));
         for accept in &chart.accepted {
-            self.line(&format!("accepted {}: {}", markdown(&accept.finding), markdown(&accept.reason)));
+            self.line(&format!("accepted {}: {}", prose(&accept.finding), prose(&accept.reason)));
         }
     }
 }
@@ -142,7 +175,7 @@ fn signed(entry: &mut Entry, chart: &Chart) {
     {
         let told = continuity(&signer.is, &signer.others, beside.earlier, &beside.novelty);
         let mark = if signer.is == "same" { "" } else { "⚠️ " };
-        entry.line(&format!("{mark}{}", markdown(&told)));
+        entry.line(&format!("{mark}{}", prose(&told)));
     }
 }
 
@@ -178,8 +211,8 @@ fn other_keyring(entry: &mut Entry, keyring: &Keyring) {
 }
 
 /// The charts without provenance, counted, the new ones first among those that are named.
-fn unsigned(page: &mut Page, plan: &Plan) {
-    let why = |chart: &'_ Chart| -> Option<Unsigned> { chart.beside.as_ref()?.unsigned.clone() };
+pub(super) fn unsigned(page: &mut Page, plan: &Plan) {
+    let why = |chart: &Chart| -> Option<Unsigned> { chart.beside.as_ref()?.unsigned.clone() };
     let mut charts: Vec<(&Chart, Unsigned)> =
         plan.charts.iter().filter_map(|chart| Some((chart, why(chart)?))).collect();
     if charts.is_empty() {
@@ -187,11 +220,13 @@ fn unsigned(page: &mut Page, plan: &Plan) {
     }
     charts.sort_by_key(|(chart, _)| !is_news(chart));
     let new = charts.iter().filter(|(chart, _)| is_news(chart)).count();
-    page.line(&format!("\n#### Without provenance\n\n{}\n", words::unsigned(charts.len(), new)));
+    let head = format!("\n#### Without provenance\n\n{}\n", words::unsigned(charts.len(), new));
+    if page.entries([head], 0) == 0 {
+        return;
+    }
     let named = charts.iter().take(MOST_UNSIGNED).map(|(chart, unsigned)| {
         let because = unsigned_because(&unsigned.because, unsigned.reason.as_deref());
-        format!("- {}: {}", code(&format!("{} {}", chart.name, chart.version)), markdown(&because))
+        format!("- {}: {}", code(&format!("{} {}", chart.name, chart.version)), prose(&because))
     });
-    let shown = page.entries(named);
-    page.left_out(charts.len() - shown, "chart without provenance");
+    page.entries(named, 0);
 }
