@@ -97,7 +97,7 @@ impl From<OnlyArg> for Only {
 enum Format {
     /// For people.
     Human,
-    /// For programs; the fields are described in the README.
+    /// For programs; docs/json.md describes them.
     Json,
 }
 

@@ -82,7 +82,11 @@ fn another_signer_than_before() {
     let was = format!("which were signed by {}", sides.key.fingerprint());
     let key = format!("key added: {}", other.fingerprint());
     let first = ["safe to merge? no", &other.fingerprint(), &was, &key];
-    say(&sides, "plan --base HEAD", &first, &[&was, &format!("key added: `{}`", other.fingerprint())]);
+    let comment = [
+        format!("which were signed by `{}`", sides.key.fingerprint()),
+        format!("key added: `{}`", other.fingerprint()),
+    ];
+    say(&sides, "plan --base HEAD", &first, &[&comment[0], &comment[1]]);
     // Verified again with the other keyring: their pins changed, too.
     assert_eq!(beside(&sides, "plan --base HEAD", "1.0.0")["novelty"], "changed");
 }
@@ -110,7 +114,7 @@ fn the_same_version_with_other_bytes() {
     assert_eq!(value["replaces"], serde_json::json!({"by": "base", "digest": old}), "{value}");
     // One below the other, in one column.
     let both = format!("was     {old} (base)\n      digest  {new}");
-    let comment = format!("was: `{old}` (base)  \n    digest: `{new}`");
+    let comment = format!("was: `{old}` (base)  \n  digest: `{new}`");
     say(&sides, "plan --base HEAD", &["the same version gets new bytes"], &[&comment]).says(&both);
     // Without a base, what the destination holds is what is told.
     let held = format!("pinned           {new}\n    destination now  {old}");

@@ -146,7 +146,7 @@ fn what_cannot_be_locked_is_named() {
     });
     assert_eq!(plan["lock-patch"], expect);
     let comment = sides.workspace.run("render ../plan.json").ok();
-    comment.says("`lock.patch` lies beside this plan").says("`git apply lock.patch`").says("Not in it: 2 versions");
+    comment.says("would write is in `lock.patch`").says("`git apply lock.patch`").says("Not in it: 2 versions");
     sides.workspace.git("apply ../lock.patch");
     assert!(sides.lockfile().contains("1.2.0") && !sides.lockfile().contains("1.1.0"), "{}", sides.lockfile());
 }

@@ -120,6 +120,67 @@ fn a_plan_made_offline_is_not_applied() {
     assert_eq!(sides.at_destination("web", "1.0.0"), None);
 }
 
+/// Another chartsync may decide otherwise, and what is in no workspace is no input.
+#[test]
+fn a_plan_of_another_chartsync_is_stale() {
+    let sides = planned();
+    let of_another = |sides: &Sides| {
+        let plan = sides.workspace.read("p.json");
+        let tool = format!("\"tool\": \"{}\"", env!("CARGO_PKG_VERSION"));
+        assert!(plan.contains(&tool));
+        sides.workspace.write("p.json", plan.replace(&tool, "\"tool\": \"0.0.1\""));
+    };
+    refuses(&sides, of_another, &["it was made by chartsync 0.0.1, this is"]);
+    sides.restore();
+    sides.workspace.write("notes.txt", "nobody reads this");
+    sides.workspace.run("apply p.json").ok();
+}
+
+/// A first-party chart's files, and the files that `[signing]` names, are what a plan rests on, too.
+#[test]
+fn a_file_of_a_first_party_chart_that_changed_makes_it_stale() {
+    let sides = planned();
+    let write = |sides: &Sides, text: &str| sides.workspace.write("charts/own/values.yaml", text);
+    sides.workspace.write("charts/own/Chart.yaml", "apiVersion: v2\nname: own\nversion: 1.0.0\n");
+    write(&sides, "a: 1\n");
+    sides.workspace.run("plan --out p.json").ok();
+    sides.keep();
+    refuses(&sides, |sides| write(sides, "a: 2\n"), &["charts/own/values.yaml has other bytes now"]);
+    let add = |sides: &Sides| sides.workspace.write("charts/own/README.md", "new");
+    refuses(&sides, add, &["charts/own/README.md is new since"]);
+    let remove = |sides: &Sides| fs::remove_dir_all(sides.workspace.path("charts/own")).unwrap();
+    refuses(&sides, remove, &["charts/own/values.yaml is gone since", &format!("{PUBLISH}/own:1.0.0")]);
+}
+
+/// Whatever somebody writes into the file: it is refused, or what is reviewed is published, and nothing else.
+#[test]
+fn a_forged_plan_publishes_nothing_that_was_not_reviewed() {
+    let sides = planned();
+    let reviewed = sides.image("web", "1.0.0").digest();
+    let other = sides.upstream("evil", "1.0.0", "").digest();
+    let plan = sides.workspace.read("p.json");
+    let forgeries = [
+        (reviewed.as_str(), other.as_str()),
+        ("upstream.example/charts/web", "upstream.example/charts/evil"),
+        ("\"state\": \"publish\"", "\"state\": \"replace\""),
+        ("\"state\": \"unchanged\"", "\"state\": \"publish\""),
+        ("\"destination-now\": \"absent\"", "\"destination-now\": \"pinned\""),
+        ("\"destination-now\": \"absent\"", "\"destination-now\": \"not-asked\""),
+        ("\"network\": \"online\"", "\"network\": \"offline\""),
+        ("\"applyable\": true", "\"applyable\": false"),
+        ("\"severity\": \"blocking\"", "\"severity\": \"note\""),
+    ];
+    sides.keep();
+    for (from, to) in forgeries {
+        sides.restore();
+        sides.workspace.write("p.json", plan.replace(from, to));
+        let ran = sides.workspace.run("apply p.json");
+        let held = sides.at_destination("web", "1.0.0");
+        assert!(held.is_none() || held == Some(reviewed.clone()), "{from} as {to}: {held:?} {ran}");
+        assert_eq!(sides.at_destination("evil", "1.0.0"), None);
+    }
+}
+
 /// Markdown comes from the JSON alone: what `render` makes of a saved plan is what `plan` printed.
 #[test]
 fn a_saved_plan_is_rendered_from_its_json_alone() {

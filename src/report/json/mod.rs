@@ -2,7 +2,7 @@
 //!
 //! Owns the format: `"format": 1` on top of each document, field names as the lockfile writes them, every field always there
 //! and `null` where it has no value. Fields may be added under the same number; a field that goes or changes its meaning
-//! raises it.
+//! raises it. `docs/json.md` says so to whoever reads them.
 
 mod added;
 mod audit;

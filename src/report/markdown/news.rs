@@ -46,8 +46,9 @@ pub(super) fn groups(plan: &Plan) -> Vec<Group> {
 
 /// How many characters all of it takes, about, with everything folded away left out.
 pub(super) fn wanted(groups: &[Group]) -> usize {
-    let of =
-        |group: &Group| group.head.len() + group.folded.len() + group.entries.iter().map(|(entry, _)| entry.len()).sum::<usize>();
+    let of = |group: &Group| {
+        group.head.len() + group.folded.len() + group.entries.iter().map(|(entry, _)| entry.len()).sum::<usize>()
+    };
     groups.iter().map(|group| of(group) + 100).sum()
 }
 

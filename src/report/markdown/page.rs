@@ -1,5 +1,7 @@
 //! A text that grows while there is room, and says what it leaves out.
 
+use std::fmt::Write as _;
+
 use crate::report::words::count;
 
 /// The first line: by it a comment is found and edited in place.
@@ -58,8 +60,8 @@ impl Page {
         if number > 0 {
             let what = count(number, what);
             let (number, what) = what.split_once(' ').unwrap_or_default();
-            self.text +=
-                &format!("\n**{number} more {what} not shown here**: the job's log and plan.json have all of them.\n");
+            let where_all = "the job's log and plan.json have all of them";
+            let _ = writeln!(self.text, "\n**{number} more {what} not shown here**: {where_all}.");
         }
     }
 

@@ -183,11 +183,12 @@ fn judge(page: &str) {
             | NodeValue::Paragraph
             | NodeValue::SoftBreak
             | NodeValue::LineBreak
+            | NodeValue::Item(_)
+            | NodeValue::Strong
             | NodeValue::Code(_) => {}
-            NodeValue::List(list) if list.list_type == comrak::nodes::ListType::Bullet => {}
-            NodeValue::Item(_) | NodeValue::Strong => {}
-            NodeValue::Heading(heading) if [3, 4].contains(&heading.level) => {}
-            NodeValue::CodeBlock(block) if block.fenced && block.info == "toml" && block.closed => {}
+            NodeValue::List(list) => assert_eq!(list.list_type, comrak::nodes::ListType::Bullet, "{page}"),
+            NodeValue::Heading(heading) => assert!([3, 4].contains(&heading.level), "{page}"),
+            NodeValue::CodeBlock(block) => assert!(block.fenced && block.info == "toml" && block.closed, "{page}"),
             NodeValue::HtmlBlock(html) if is_ours(&html.literal) => {
                 opened += html.literal.matches("<details>").count();
                 closed += html.literal.matches("</details>").count();

@@ -45,11 +45,16 @@ fn words(out: &mut String, text: &str) {
         if at > 0 && !out.is_empty() && !out.ends_with(' ') {
             out.push(' ');
         }
-        if is_linked(word) {
-            separate(out, &span(word));
-        } else if !word.is_empty() {
+        if !is_linked(word) {
             escaped(out, word);
+            continue;
         }
+        // The sentence's own signs stay outside.
+        let end = word.trim_end_matches([',', ';', '.', ')']).len();
+        let begin = word[..end].len() - word[..end].trim_start_matches('(').len();
+        escaped(out, &word[..begin]);
+        separate(out, &span(&word[begin..end]));
+        escaped(out, &word[end..]);
     }
 }
 
@@ -82,7 +87,7 @@ fn escaped(out: &mut String, word: &str) {
         match char {
             '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~' | '$' => out.extend(['\\', char]),
             '+' | '-' | '=' if begins && at == 0 => out.extend(['\\', char]),
-            '.' | ')' if begins && number > 0 && at == number => out.extend(['\\', char]),
+            '.' | ')' if begins && number > 0 && at == number && at + 1 == word.len() => out.extend(['\\', char]),
             _ => out.push(char),
         }
     }
@@ -121,8 +126,11 @@ pub(super) fn fenced(text: &str, language: &str, indent: &str) -> String {
     let lines: Vec<_> = text.lines().map(terminal).collect();
     let longest = lines.iter().flat_map(|line| line.split(|char| char != '`')).map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
-    let lines: String = lines.iter().map(|line| format!("{indent}{line}\n")).collect();
-    format!("{indent}{fence}{language}\n{lines}{indent}{fence}\n")
+    let mut block = format!("{indent}{fence}{language}\n");
+    for line in lines {
+        block.extend([indent, &*line, "\n"]);
+    }
+    block + indent + &fence + "\n"
 }
 
 /// The beginning of a text that is too long.
@@ -156,6 +164,7 @@ mod tests {
         check("@octocat see #1 a/b#2 GH-3", "`@octocat` see `#1` `a/b#2` `GH-3`");
         check("https://a.example www.a.example a@b.example", "`https://a.example` `www.a.example` `a@b.example`");
         check("fixed in 59807616e1 :tada: ok", "fixed in `59807616e1` `:tada:` ok");
+        check("(by @octocat), not #1.", "(by `@octocat`), not `#1`.");
         check("- a\n- b", "\\- a\\\\n- b");
         check("1. a", "1\\. a");
         check("    code", "code");
