@@ -374,8 +374,9 @@ fn moved(pin: &Pin, now: Digest) -> Finding {
         &pin.reference(),
         format!("{} moved after the review: it names other bytes than those that are pinned", pin.source_reference()),
         format!(
-            "find out why; to publish the pinned bytes all the same add the exception, to take the new ones run `chartsync lock --repin {}@{}`",
-            pin.name, pin.version
+            "see what changed with `chartsync diff {name} {version} upstream:{version}`, and find out why; to publish the pinned bytes all the same add the exception, to take the new ones run `chartsync lock --repin {name}@{version}`",
+            name = pin.name,
+            version = pin.version
         ),
     )
     .comparing((Holder::Pinned, pin.digest), (Holder::Source, now))
