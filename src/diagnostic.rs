@@ -96,7 +96,7 @@ impl ProblemCode {
         Self("yaml-too-deep"),
     ];
 
-    /// The kind of this name, for [`code!`] to ask when the program is built: a name that is not in [`Self::ALL`] does not compile.
+    /// The kind of this name, for the macro `code!` to ask when the program is built: a name that is not in [`Self::ALL`] does not compile.
     ///
     /// # Panics
     ///

@@ -3,7 +3,7 @@
 use crate::artifact::{ChartImage, Clearing, Kept, Reach};
 use crate::chart::Version;
 use crate::cli::session::{Conflicts, Session, Stop};
-use crate::cli::{Common, Format, Report, interrupted, output};
+use crate::cli::{Common, Format, Report, interrupted, live, output};
 use crate::graph::{Selection, StepGraph, Unit, UnitId};
 use crate::lock::{Lockfile, Pin};
 use crate::oci::{Digest, Reference, Repository};
@@ -57,8 +57,8 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         Ok((Compared { name, destination, old: old.0, new: new.0, difference }, patch))
     };
     let (compared, patch) = tokio::select! {
-        compared = comparing => compared?,
-        () = interrupted() => return Err(Stop::message("interrupted")),
+        compared = live::during(common, comparing) => compared?,
+        () = interrupted() => return Err(Stop::message("interrupted: nothing was written")),
     };
     match (options.report.format, &patch) {
         (Format::Human, None) => output::data(&report::difference(&compared))?,

@@ -27,7 +27,7 @@ impl Screen {
     fn start(workspace: &Workspace, words: &str, columns: usize, variables: &[(&str, &str)]) -> Self {
         let program = workspace.command();
         let line = format!("stty rows 24 cols {columns} && exec {} {words}", program.get_program().to_str().unwrap());
-        let mut command = Command::new("script");
+        let mut command = Command::new(Tool::Script.path());
         command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.env("TERM", "xterm").env("SHELL", "/bin/sh").envs(variables.iter().copied());
         command.current_dir(program.get_current_dir().unwrap()).args(["-qec", &line, "/dev/null"]);
@@ -87,6 +87,7 @@ fn slow() -> (Sides, Served) {
 
 #[test]
 fn a_terminal_shows_one_line_that_goes_away() {
+    needs!(Tool::Script);
     for columns in [60, 160] {
         let (sides, served) = slow();
         let held = served.hold("/manifests/");
@@ -106,6 +107,7 @@ fn a_terminal_shows_one_line_that_goes_away() {
 
 #[test]
 fn a_terminal_that_can_do_nothing_gets_plain_lines() {
+    needs!(Tool::Script);
     let (sides, served) = slow();
     let held = served.hold("/manifests/");
     let mut shown = Screen::start(&sides.workspace, "-v lock", 80, &[("TERM", "dumb")]);
@@ -119,6 +121,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines() {
 
 #[test]
 fn colours_are_for_terminals_and_for_those_who_want_them() {
+    needs!(Tool::Script);
     let sides = Sides::pinned(&["1.0.0"]);
     let colour = "\u{1b}[3";
     assert!(Screen::start(&sides.workspace, "plan", 80, &[]).ends().contains(colour));

@@ -16,6 +16,7 @@ pub(crate) enum Tool {
     Distribution,
     Olareg,
     Git,
+    Script,
     Cosign3,
     Cosign2,
     Fulcio,
@@ -55,6 +56,7 @@ impl Tool {
             Self::TrillianCreateTree => ("createtree", ""),
             Self::CtServer => ("ct_server", ""),
             Self::Git => ("git", ""),
+            Self::Script => ("script", ""),
             Self::MariaDb => ("mariadbd", ""),
         }
     }
@@ -64,6 +66,7 @@ impl Tool {
         let (name, version) = self.pin();
         match self {
             Self::Git => return PathBuf::from("/usr/bin/git"),
+            Self::Script => return PathBuf::from("/usr/bin/script"),
             Self::MariaDb => return PathBuf::from("/usr/sbin/mariadbd"),
             _ => {}
         }
@@ -88,8 +91,11 @@ fn folder() -> PathBuf {
 /// Whether every tool is there; if not, the running test is recorded as left out (or fails, under strict).
 pub(crate) fn present(tools: &[Tool]) -> bool {
     let Some(missing) = tools.iter().find(|tool| !tool.path().is_file()) else { return true };
-    let installs =
-        if *missing == Tool::MariaDb { "Debian's package mariadb-server-core has it" } else { "tests/run installs it" };
+    let installs = match missing {
+        Tool::MariaDb => "Debian's package mariadb-server-core has it",
+        Tool::Script => "Debian's package bsdutils has it",
+        _ => "tests/run installs it",
+    };
     leave_out(&format!("{} is not there; {installs}", missing.path().display()));
     false
 }
