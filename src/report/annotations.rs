@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
     use crate::report::json;
-    use crate::report::samples::{Words, assert_golden, assert_line, hostile};
+    use crate::report::samples::{Words, assert_golden, assert_line, nasty};
 
     #[test]
     fn what_is_withheld_and_nothing_else() {
@@ -117,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_command_is_what_we_wrote(words in hostile()) {
+        fn a_command_is_what_we_wrote(words in nasty()) {
             let text = plan(&json::plan(&Words(&words).plan())).unwrap();
             prop_assert_eq!(text.lines().count(), 3);
             for line in text.lines() {

@@ -11,7 +11,7 @@ use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
 use crate::plan::{Change, Network, Plan, Scope, State};
 use crate::report::Progress;
-use crate::report::samples::{Words, assert_golden, assert_line, digest, hostile, pin, plan_of, rows};
+use crate::report::samples::{Words, assert_golden, assert_line, digest, nasty, pin, plan_of, rows};
 use crate::workspace::{Tree, Workspace};
 
 /// A manifest of which line 8 is meant.
@@ -239,7 +239,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_word_of_upstream_gets_out_of_its_line(words in hostile()) {
+    fn no_word_of_upstream_gets_out_of_its_line(words in nasty()) {
         let harmless = all(NOTHING);
         for (text, harmless) in all(Words(&words)).iter().zip(&harmless) {
             let text = uncoloured(text);

@@ -8,7 +8,7 @@ use crate::audit::Depth;
 use crate::finding::{Code, Finding};
 use crate::plan::saved::Basis;
 use crate::plan::{Plan, State};
-use crate::report::samples::{Words, assert_golden, assert_line, hostile};
+use crate::report::samples::{Words, assert_golden, assert_line, nasty};
 
 const NOTHING: Words<'static> = Words("");
 
@@ -102,7 +102,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn nothing_hidden_stands_in_a_document(words in hostile()) {
+    fn nothing_hidden_stands_in_a_document(words in nasty()) {
         let words = Words(&words);
         let documents = [
             plan(&words.plan()),
@@ -119,6 +119,12 @@ proptest! {
             text.lines().for_each(assert_line);
             prop_assert!(parse(&text).is_object());
         }
+        // Whatever a plan's JSON says, it says in upstream's own words.
+        let planned = parse(&plan(&words.plan()));
+        let moved = "upstream.example/charts/cert-manager:v1.15.5 moved after the review";
+        prop_assert_eq!(&planned["charts"][0]["findings"][0]["message"], &format!("{moved}{}", words.0));
+        prop_assert_eq!(&planned["charts"][1]["claims"], &format!("Ada <ada@upstream.example>{}", words.0));
+        prop_assert_eq!(&planned["charts"][1]["pin"]["app-version"], &format!("1.0.0{}", words.0));
         let claims = parse(&audit(&words.audits(), Depth::Whole))["charts"][0]["claims"].clone();
         prop_assert_eq!(claims, format!("Ada <ada@upstream.example>{}", words.0));
     }

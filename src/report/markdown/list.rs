@@ -38,7 +38,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::report::samples::{Words, assert_golden, hostile};
+    use crate::report::samples::{Words, assert_golden, nasty};
 
     #[test]
     fn a_table() {
@@ -48,7 +48,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_breaks_out_of_its_cell(words in hostile()) {
+        fn no_text_breaks_out_of_its_cell(words in nasty()) {
             let table = list(&Words(&words).listed());
             prop_assert_eq!(table.lines().count(), 5, "{}", table);
             for line in table.lines() {
