@@ -57,7 +57,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         Ok((Compared { name, destination, old: old.0, new: new.0, difference }, patch))
     };
     let (compared, patch) = tokio::select! {
-        compared = live::during(common, comparing) => compared?,
+        compared = live::during(common, Box::pin(comparing)) => compared?,
         () = interrupted() => return Err(Stop::message("interrupted: nothing was written")),
     };
     match (options.report.format, &patch) {
