@@ -228,7 +228,7 @@ pub fn main() -> ExitCode {
             Command::Merge(options) => merge::run(common, &options),
             Command::Verify(options) => verify::run(common, &options).await,
             Command::Graph(options) => graph::run(common, &options).await,
-            Command::Diff(options) => diff::run(common, &options).await,
+            Command::Diff(options) => Box::pin(diff::run(common, &options)).await,
             Command::Why(options) => why::run(common, &options),
         }
     });
