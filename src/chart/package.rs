@@ -30,7 +30,7 @@ pub use folder::{Entry, Folder, Kind};
 use arrange::{Arranged, Lock};
 
 /// The rules of packaging: raised whenever the same folder gives other bytes.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// The files of a chart's folder that go into its archive, read far enough to tell what else must.
 #[derive(Debug, Clone)]

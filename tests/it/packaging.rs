@@ -98,11 +98,26 @@ fn as_helm_packs(desk: &Desk, folder: &Path) -> Package {
     for helm in HELMS {
         let (ran, into) = helm_package(desk, helm, folder);
         ran.ok();
-        let theirs = fs::read(only_file(into.path())).unwrap();
-        let (theirs, content) = (content(&theirs), content(&ours.archive));
+        let bytes = fs::read(only_file(into.path())).unwrap();
+        let (theirs, content) = (content(&bytes), content(&ours.archive));
         assert_eq!(theirs, content, "{}, {helm:?}: {}", folder.display(), theirs.difference(&content));
+        // What is equal as Helm reads it is equal as anyone reads it.
+        assert_eq!(data(&bytes), data(&ours.archive), "{}, {helm:?}", folder.display());
     }
     ours
+}
+
+/// Chart.yaml and Chart.lock of a chart and its subcharts, as YAML has them; but when the lock was written.
+fn data(tgz: &[u8]) -> BTreeMap<String, serde_yaml::Value> {
+    let archive = Archive::read(tgz).unwrap();
+    let is_data = |path: &str| matches!(path.rsplit('/').next(), Some("Chart.yaml" | "Chart.lock"));
+    let found = archive.files().filter(|(path, _)| is_data(path));
+    let found = found.map(|(path, bytes)| {
+        let mut value: serde_yaml::Value = serde_yaml::from_slice(bytes).unwrap();
+        value.as_mapping_mut().unwrap().remove("generated");
+        (path.to_owned(), value)
+    });
+    found.collect()
 }
 
 /// A chart folder of these files; content that begins with `->` makes a link, `!tgz` the chart `inner` packed.

@@ -249,8 +249,7 @@ fn subcharts_are_unpacked_into_folders_of_their_names() {
 fn locks_go_where_the_api_version_wants_them() {
     let lock =
         "generated: '2020-01-01T00:00:00Z'\ndigest: d\ndependencies:\n- {name: b, version: 1.2.3, repository: ''}\n";
-    let written =
-        "dependencies:\n- name: \"b\"\n  version: \"1.2.3\"\ndigest: \"d\"\ngenerated: \"2020-01-01T00:00:00Z\"";
+    let written = "dependencies:\n- name: \"b\"\n  repository: \"\"\n  version: \"1.2.3\"\ndigest: \"d\"\ngenerated: \"2020-01-01T00:00:00Z\"";
     assert_eq!(packed(vec![file("Chart.lock", lock)]), format!("Chart.lock={written}"));
     assert_eq!(packed(vec![file("requirements.lock", lock)]), format!("Chart.lock={written}"));
     assert_eq!(
@@ -258,7 +257,10 @@ fn locks_go_where_the_api_version_wants_them() {
         format!("Chart.lock={written}")
     );
     assert_eq!(packed(vec![file("Chart.lock", "")]), "");
-    assert_eq!(packed(vec![file("Chart.lock", "{}")]), "Chart.lock=generated: \"0001-01-01T00:00:00Z\"");
+    assert_eq!(
+        packed(vec![file("Chart.lock", "{}")]),
+        "Chart.lock=dependencies: null\ndigest: \"\"\ngenerated: \"0001-01-01T00:00:00Z\""
+    );
     let source = |name: &str, lock: &str| Source::read(chart(vec![file(name, lock)])).unwrap();
     assert!(source("Chart.lock", lock).locked().eq([("b", "1.2.3")]));
     assert!(source("requirements.lock", lock).locked().eq([("b", "1.2.3")]));

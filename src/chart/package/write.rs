@@ -9,6 +9,7 @@
 use std::io::Write as _;
 
 use flate2::{Compression, GzBuilder};
+use serde_json::{Map, Value};
 use tar::{EntryType, Header};
 
 use super::super::metadata::text;
@@ -54,10 +55,14 @@ fn put(tar: &mut Vec<u8>, folder: &str, chart: &Arranged) {
         // Old charts have them in requirements.yaml, which is among the files.
         metadata.remove("dependencies");
     }
+    with_repositories(&mut metadata);
     append(tar, &format!("{folder}/Chart.yaml"), yaml::document(&metadata).as_bytes());
     if let Some(lock) = &chart.lock {
         let mut lock = lock.fields().clone();
         lock.entry("generated").or_insert(NO_TIME.into());
+        lock.entry("digest").or_insert("".into());
+        lock.entry("dependencies").or_insert(Value::Null);
+        with_repositories(&mut lock);
         append(tar, &format!("{folder}/Chart.lock"), yaml::document(&lock).as_bytes());
     }
     let mut files: Vec<_> = chart.files.iter().collect();
@@ -67,6 +72,14 @@ fn put(tar: &mut Vec<u8>, folder: &str, chart: &Arranged) {
     }
     for (name, subchart) in &chart.subcharts {
         put(tar, &format!("{folder}/charts/{name}"), subchart);
+    }
+}
+
+/// Helm writes a dependency's repository even where there is none.
+fn with_repositories(fields: &mut Map<String, Value>) {
+    let dependencies = fields.get_mut("dependencies").and_then(Value::as_array_mut);
+    for dependency in dependencies.into_iter().flatten().filter_map(Value::as_object_mut) {
+        dependency.entry("repository").or_insert_with(|| "".into());
     }
 }
 

@@ -256,12 +256,12 @@ fn the_keys_of_a_first_party_chart_are_pinned() {
     let (graph, app) = packaged(&FILES, &BASE, &Sample::new("registry.example/charts/web", "1.0.0"));
     let keys = graph.steps(app).map(|step| format!("{} {}", step.kind(), step.key().unwrap())).collect::<Vec<_>>();
     let expect = [
-        "package 4aa83badc9ccfc10ec12c51b7778e17b854f49fa203bf970e2c51265538fd75d",
+        "package cf64525e1912d7165232777ff81f8c1f58c008818752e4cd082ec7c1153603bf",
         "identity c3410cabec11cd4d33fff670a9b690f911c236b1f694ce4fa9fde71d514feb0a",
-        "copy 4643665d82619450104208c493fa8a49e4f0b709db55fa4289b28b36192156bf",
-        "sign 1675fda50af136bfae5eedc0991a78071ff13569abeca0059c4de8420f1e9ac1",
-        "tag 2b5036220e5a3bcd6331c719ba71ca88eda952ec5d8555824d20a7d61978e483",
-        "confirm 9349a8ec3e8d4aff38dc8256b55d2e5d16e854da85fa0d664d0b2f421a2d9bff",
+        "copy 3a31708f2ec93fc10003353b774b084dec1a07dd5fd61f6a0c47f467774d44ea",
+        "sign d5b13963e27ef66a14a349e287b28f29ada46dd20e0b40a11382367905765b51",
+        "tag 893a80c862cff94e80f8ac66bc9dae2835aa41cce55f5528c71f7cf9ce4b25f4",
+        "confirm 72f1db50c5d92ff4e5790e2446b9b42bdf3dff2d1f5a2976ce3ad854ab0651b7",
     ];
     assert_eq!(keys, expect, "a step's description changed: what was cached under its key counts no longer");
 }
