@@ -209,7 +209,9 @@ impl Compared<'_> {
         let held = row.held.map(|held| (Holder::Destination, held));
         let Some(beside) = &mut row.beside else { return };
         beside.earlier = before.len();
-        beside.previous = previous(&before, &pin.version).cloned();
+        // A pin as it was says nothing beside itself.
+        let others: Vec<&Pin> = before.iter().filter(|old| **old != pin).copied().collect();
+        beside.previous = previous(&others, &pin.version).cloned();
         beside.signer = Some(continuity(&before, &pin.signer));
         beside.keyring = self.other_keyring(&before, pin);
         let same_version =

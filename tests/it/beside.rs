@@ -64,6 +64,19 @@ fn a_new_version_of_the_same_signer() {
     }
 }
 
+/// Pinned at the base already, and not published yet: what is the same says nothing beside itself.
+#[test]
+fn a_version_that_the_base_has_as_well() {
+    needs!(Tool::Git);
+    let sides = Sides::pinned(&["1.0.0", "1.1.0"]);
+    sides.workspace.write(".gitignore", "/upstream\n/published\n");
+    sides.workspace.commit();
+    for (version, previous) in [("1.1.0", "1.0.0"), ("1.0.0", "1.1.0")] {
+        let value = beside(&sides, "plan --base HEAD", version);
+        assert_eq!((&value["novelty"], &value["previous"]["version"]), (&"same".into(), &previous.into()), "{value}");
+    }
+}
+
 #[test]
 fn another_signer_than_before() {
     needs!(Tool::Git);
