@@ -30,16 +30,16 @@ pub fn json(document: &str) -> Cow<'_, str> {
         return Cow::Borrowed(document);
     }
     let mut out = String::with_capacity(document.len() + 16);
-    let mut before = ' ';
+    let mut place = Place::Within;
     for char in document.chars() {
-        if is_fine(char) && !(before == '#' && char == '#') {
+        if is_fine(char) && !place.makes_command(char) {
             out.push(char);
         } else {
             for unit in char.encode_utf16(&mut [0; 2]) {
                 let _ = write!(out, "\\u{unit:04x}");
             }
         }
-        before = char;
+        place = place.after(char);
     }
     Cow::Owned(out)
 }
@@ -58,33 +58,55 @@ enum Place {
     Start,
     /// A `#`.
     Sharp,
+    /// `##`, which `[` makes a command, and titles and comments of other languages begin with.
+    Sharps,
+    /// `##v`
+    V,
+    /// `##vs`
+    Vs,
+    /// `##vso`
+    Vso,
     /// Anything else.
     Within,
+}
+
+impl Place {
+    /// Whether this character would complete the beginning of a command.
+    fn makes_command(self, char: char) -> bool {
+        match self {
+            Self::Start => char == ':',
+            Self::Sharps | Self::Vso => char == '[',
+            Self::Sharp | Self::V | Self::Vs | Self::Within => false,
+        }
+    }
+
+    fn after(self, char: char) -> Self {
+        match (self, char.to_ascii_lowercase()) {
+            (Self::Start, ' ') => Self::Start,
+            (Self::Sharp | Self::Sharps, '#') => Self::Sharps,
+            (_, '#') => Self::Sharp,
+            (Self::Sharps, 'v') => Self::V,
+            (Self::V, 's') => Self::Vs,
+            (Self::Vs, 'o') => Self::Vso,
+            _ => Self::Within,
+        }
+    }
 }
 
 impl Line {
     /// Adds a part of the line to `out`, escaped.
     pub fn push(&mut self, out: &mut String, text: &str) {
         for char in text.chars() {
-            let is_command = match self.place {
-                Place::Start => char == ':',
-                Place::Sharp => char == '#',
-                Place::Within => false,
-            };
             match char {
                 '\n' => out.push_str("\\n"),
                 '\r' => out.push_str("\\r"),
                 '\t' => out.push_str("\\t"),
-                _ if is_command || is_unseen(char) => {
+                _ if self.place.makes_command(char) || is_unseen(char) => {
                     let _ = write!(out, "{}", char.escape_unicode());
                 }
                 _ => out.push(char),
             }
-            self.place = match (self.place, char) {
-                (Place::Start, ' ') => Place::Start,
-                (_, '#') => Place::Sharp,
-                _ => Place::Within,
-            };
+            self.place = self.place.after(char);
         }
     }
 }
@@ -140,8 +162,9 @@ mod tests {
         check("::error::stop", "\\u{3a}:error::stop");
         check("  ::add-mask::x", "  \\u{3a}:add-mask::x");
         check("\u{3000}::error::x", "\\u{3000}::error::x");
-        check("say ##[error]x", "say #\\u{23}[error]x");
-        check("###vso[task]", "#\\u{23}\\u{23}vso[task]");
+        check("say ##[error]x", "say ##\\u{5b}error]x");
+        check("###vso[task]", "###vso\\u{5b}task]");
+        check("##VSO[task] #v[0] ##v[0] ##", "##VSO\\u{5b}task] #v[0] ##v[0] ##");
         check("line\u{2028}two\u{85}", "line\\u{2028}two\\u{85}");
         check("\u{e0041}\u{fe0f}", "\\u{e0041}\\u{fe0f}");
     }
@@ -150,17 +173,17 @@ mod tests {
     fn parts_of_a_line_make_no_command_together() {
         let mut out = String::new();
         let mut line = Line::default();
-        for part in ["  ", ":", ":error::", "#", "#[group]"] {
+        for part in ["  ", ":", ":error::", "#", "#", "[group]##vs", "o[x]"] {
             line.push(&mut out, part);
         }
-        assert_eq!(out, "  \\u{3a}:error::#\\u{23}[group]");
+        assert_eq!(out, "  \\u{3a}:error::##\\u{5b}group]##vso\\u{5b}x]");
     }
 
     #[test]
     fn json_keeps_its_value() {
-        let document = "{\n  \"a\": \"x\u{202e}\u{e0041}##[y]\"\n}";
+        let document = "{\n  \"a\": \"x\u{202e}\u{e0041}##[y]## z\"\n}";
         let escaped = json(document);
-        assert_eq!(escaped, "{\n  \"a\": \"x\\u202e\\udb40\\udc41#\\u0023[y]\"\n}");
+        assert_eq!(escaped, "{\n  \"a\": \"x\\u202e\\udb40\\udc41##\\u005by]## z\"\n}");
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(value(&escaped), value(document));
     }
