@@ -30,7 +30,7 @@
         let
           craneLib = crane.mkLib pkgs;
           common = {
-            # What the sources and the tests read, and no more: a change of a document builds nothing.
+            # What the sources and the tests read, and no more: a change of a workflow builds nothing.
             src = lib.fileset.toSource {
               root = ./.;
               fileset = lib.fileset.unions [
@@ -47,6 +47,7 @@
                 ./ARCHITECTURE.md
                 ./benches
                 ./charts
+                ./docs
                 ./examples
                 ./schemas
                 ./src

@@ -50,6 +50,7 @@ mod renovate;
 mod rig;
 mod saved;
 mod sharding;
+mod show;
 mod sides;
 mod signers;
 mod signing;

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 use crate::support::process::{Ran, hermetic, run};
 
 /// A copy of the example as a fresh clone has it.
-struct Quickstart(TempDir);
+pub(crate) struct Quickstart(TempDir);
 
 impl Quickstart {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
         copy(&example, &dir.path().join("quickstart"), &example.join("registry/published"));
@@ -22,6 +22,23 @@ impl Quickstart {
     fn run(&self, words: &str) -> Ran {
         let mut command = hermetic(env!("CARGO_BIN_EXE_chartsync"), &self.0.path().join("home"));
         run(command.current_dir(self.0.path()).args(words.split_whitespace()).args(["--root", "quickstart"]))
+    }
+
+    /// Does what a line of the README's walk does in the example's folder; what it prints. A plan may withhold something.
+    #[track_caller]
+    pub(crate) fn step(&self, line: &str) -> String {
+        let at = |file: &str| self.0.path().join("quickstart").join(file);
+        match *line.split_whitespace().collect::<Vec<_>>() {
+            ["chartsync", ..] => {
+                let ran = self.run(line.trim_start_matches("chartsync "));
+                assert!([0, 4].contains(&ran.code()), "{ran}");
+                return ran.stdout();
+            }
+            ["rm", "-r", folder] => fs::remove_dir_all(at(folder)).unwrap(),
+            ["cp", from, to] => drop(fs::copy(at(from), at(to)).unwrap()),
+            _ => panic!("no step: {line}"),
+        }
+        String::new()
     }
 
     fn read(&self, file: &str) -> String {
