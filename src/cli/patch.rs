@@ -26,6 +26,7 @@ pub(super) async fn add(
 ) -> Result<(), Stop> {
     let cannot =
         |error: std::io::Error| Stop::Message(format!("cannot write the patch to {}: {error}", file.display()));
+    refuse_other(file)?;
     let made = make(file, root, clearing, graph, lockfile, plan).await?;
     let Some((bytes, told)) = made else {
         return match std::fs::remove_file(file) {
@@ -36,6 +37,18 @@ pub(super) async fn add(
     files::write_whole(file, &[&bytes], Readers::All).map_err(cannot)?;
     plan.lock_patch = Some(told);
     Ok(())
+}
+
+/// A patch is replaced or removed, and nothing else.
+fn refuse_other(file: &Path) -> Result<(), Stop> {
+    let is_patch = |bytes: &[u8]| bytes.is_empty() || bytes.starts_with(b"diff --git a/");
+    match std::fs::read(file) {
+        Ok(bytes) if !is_patch(&bytes) => Err(Stop::Message(format!(
+            "{} is there and is no patch: name another file for --lock-patch",
+            file.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 async fn make(

@@ -95,6 +95,12 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     told.append(&mut plan.findings);
     plan.findings = told;
     let json = report::json::plan(&plan);
+    // A share counts only its own: whoever asks for shares is to stop here.
+    if options.format == PlanFormat::GithubMatrix
+        && let Some(finding) = plan.findings.iter().find(|finding| finding.code == Code::TooManyChanges)
+    {
+        return Err(Stop::Message(format!("{}; {}", finding.message, finding.next)));
+    }
     match options.format {
         PlanFormat::Human => output::data(&report::plan(&plan))?,
         PlanFormat::Json => output::data(&json)?,

@@ -96,7 +96,7 @@ impl Session {
         if let Err(wrong) = of_charts.into_result(()) {
             workspace.charts.clear();
             graph = graph::compile(&workspace, &lockfile);
-            if !about_mirrors(&selection, conflicts, &graph) {
+            if !about_mirrors(&selection, conflicts, &graph, &workspace.chart_folders) {
                 return Err(stop(wrong));
             }
             left_alone = wrong;
@@ -126,10 +126,17 @@ impl Session {
 }
 
 /// Whether a run needs nothing of first-party charts. `graph` has none: whatever is selected by name there is a mirror.
-fn about_mirrors(selection: &Selection, conflicts: Conflicts, graph: &StepGraph) -> bool {
+///
+/// A name that a folder has, too, is as ambiguous as if that chart were well.
+fn about_mirrors(selection: &Selection, conflicts: Conflicts, graph: &StepGraph, folders: &[String]) -> bool {
+    let names_folder = |wanted: &String| {
+        let name = wanted.split_once('@').map_or(wanted.as_str(), |(name, _)| name);
+        folders.iter().any(|folder| folder == name)
+    };
     match selection.only {
         Some(Only::Charts) => false,
         None if selection.charts.is_empty() => conflicts == Conflicts::Unite,
+        None if selection.charts.iter().any(names_folder) => false,
         Some(Only::Mirrors) | None => graph.select(selection).is_ok(),
     }
 }

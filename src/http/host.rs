@@ -129,7 +129,7 @@ impl Host {
             }
             left = left.saturating_sub(spent);
             let Next::Wait { delay, host } = retry::next(&error, number, left, &self.limits) else {
-                self.give_up(mark, &error);
+                self.give_up(mark, &error, place.as_ref());
                 return Err(error);
             };
             left = left.saturating_sub(delay);
@@ -144,10 +144,12 @@ impl Host {
         }
     }
 
-    fn give_up(&self, mark: u64, error: &HttpError) {
+    fn give_up(&self, mark: u64, error: &HttpError, place: Option<&Place<'_>>) {
         if retry::condemns(error) {
             self.pace.failed(mark, error, &self.limits);
         } else {
+            // "Not found" is the usual answer of a first publication.
+            place.into_iter().for_each(Place::answered);
             self.pace.answered();
         }
     }

@@ -11,7 +11,7 @@ use crate::finding::Holder;
 use crate::graph::{Origin, StepGraph};
 use crate::lock::{Lockfile, Pin};
 use crate::oci::Digest;
-use crate::plan::beside::Base;
+use crate::plan::beside::{Base, Novelty};
 use crate::plan::diff::Change;
 use crate::plan::rows::{Row, State};
 use crate::registry::RegistryError;
@@ -96,6 +96,9 @@ impl Telling<'_> {
             return Some(Before { version: row.version.clone(), digest: Some(digest), old });
         }
         // A pin that is as it was is no news, published or not.
+        if beside.novelty == Novelty::Same {
+            return None;
+        }
         let is_itself = |old: &Pin| row.pin.as_ref().is_some_and(|pin| pin.digest == old.digest);
         let old = beside.previous.as_ref().filter(|old| old.version <= row.version && !is_itself(old))?;
         Some(Before { version: old.version.clone(), digest: Some(old.digest), old: Ok(Kept::of_pin(old)) })

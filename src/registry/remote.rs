@@ -163,7 +163,12 @@ impl Remote {
         bytes: &Bytes,
     ) -> Result<Answer, HttpError> {
         let place = match self.begin_upload(scope, uploads, from, digest).await? {
-            Begun::Mounted(answer) => return Ok(answer),
+            // Said is not done: an image manifest without its blobs would be published by registries that do not look.
+            Begun::Mounted(answer) if self.has_blob(scope, uploads, digest).await? => return Ok(answer),
+            Begun::Mounted(_) => {
+                self.known.learn_mounts_nothing();
+                self.post(scope, uploads.clone()).await?
+            }
             Begun::Place(answer) => answer,
         };
         let mut to = upload_url(&place)?;
@@ -174,6 +179,21 @@ impl Remote {
         self.host.fetch_once(scope, &end, self.limits.answer).await
     }
 
+    async fn post(&self, scope: &Scope, url: Url) -> Result<Answer, HttpError> {
+        self.host.fetch_once(scope, &Request::new(Method::POST, url, Kind::Upload), self.limits.answer).await
+    }
+
+    /// Whether the blob is where its upload was to begin.
+    async fn has_blob(&self, scope: &Scope, uploads: &Url, digest: &Digest) -> Result<bool, HttpError> {
+        let nowhere = |_| HttpError::Protocol("the blob has no place".into());
+        let url = uploads.join(&format!("../{digest}")).map_err(nowhere)?;
+        match self.host.fetch_once(scope, &Request::new(Method::HEAD, url, Kind::Blob), 0).await {
+            Ok(_) => Ok(true),
+            Err(HttpError::Status(failure)) if failure.status == 404 && failure.token_server.is_none() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// One request, in which the registry may find that it has the blob.
     async fn begin_upload(
         &self,
@@ -182,21 +202,17 @@ impl Remote {
         from: Option<&str>,
         digest: &Digest,
     ) -> Result<Begun, HttpError> {
-        let post = async |url: Url| {
-            let request = Request::new(Method::POST, url, Kind::Upload);
-            self.host.fetch_once(scope, &request, self.limits.answer).await
-        };
         if let Some(from) = from.filter(|_| !self.known.mounts_nothing()) {
             let mut mount = uploads.clone();
             mount.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
-            match post(mount).await {
+            match self.post(scope, mount).await {
                 Ok(answer) if answer.status == 201 => return Ok(Begun::Mounted(answer)),
                 Ok(answer) => return Ok(Begun::Place(answer)),
                 Err(HttpError::Status(failure)) if refuses_to_mount(&failure) => self.known.learn_mounts_nothing(),
                 Err(error) => return Err(error),
             }
         }
-        post(uploads.clone()).await.map(Begun::Place)
+        self.post(scope, uploads.clone()).await.map(Begun::Place)
     }
 
     pub(super) async fn push_manifest(
@@ -377,9 +393,7 @@ fn upload_url(place: &Answer) -> Result<Url, HttpError> {
 
 /// The specification wants a place to upload to where nothing can be mounted; a registry that fails instead is not asked again.
 fn refuses_to_mount(failure: &Failure) -> bool {
-    matches!(failure.status, 400 | 401 | 403 | 404 | 405)
-        && !crate::http::throttles(failure)
-        && failure.token_server.is_none()
+    !crate::http::throttles(failure) && failure.token_server.is_none()
 }
 
 fn lacks_blob(failure: &Failure) -> bool {

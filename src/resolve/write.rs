@@ -16,6 +16,9 @@ pub enum WriteError {
     /// Another `lock` runs.
     #[error("another `chartsync lock` is at work in {0}; wait until it is done")]
     Busy(PathBuf),
+    /// Somebody else wrote it meanwhile.
+    #[error("{} was changed while this ran, and is left as it is: run again", .0.display())]
+    Changed(PathBuf),
     /// A file cannot be written.
     #[error("cannot write {path}: {error}; nothing of the old file is lost")]
     Io {
@@ -60,6 +63,13 @@ pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Resu
         return Ok(false);
     }
     let path = root.join(LOCK_FILE);
+    let now = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        now => Some(now.map_err(io(&path))?),
+    };
+    if now.as_deref() != before {
+        return Err(WriteError::Changed(path));
+    }
     write_whole(&path, &[text.as_bytes()], Readers::All).map_err(io(&path))?;
     Ok(true)
 }

@@ -171,7 +171,10 @@ impl<'t> List<'t> {
         let brackets = (is_flow || entries.is_empty()).then_some(whole);
         let (line, column) = document.key_location(VERSIONS).position?;
         let lines = text.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len);
-        let key = lines.sum::<usize>() + column.saturating_sub(1) as usize;
+        let begin = lines.sum::<usize>();
+        // Columns count characters.
+        let within = text.get(begin..)?.char_indices().nth(column.saturating_sub(1) as usize);
+        let key = begin + within.map_or(0, |(byte, _)| byte);
         Some(Self { text, key, entries, brackets })
     }
 

@@ -54,6 +54,8 @@ pub struct Workspace {
     pub charts: Vec<FirstParty>,
     /// What is wrong in `charts/`. What is about mirrors alone may go on, for no mirror depends on a chart; nothing else may.
     pub chart_problems: Problems,
+    /// The names of the folders in `charts/`, of wrong ones as well.
+    pub chart_folders: Vec<String>,
     /// The text of `mirrors.lock`, where there is one: the `lock` module reads it.
     pub lockfile: Option<String>,
     /// All keyrings.
@@ -164,8 +166,17 @@ impl Rest {
         chart_problems: Problems,
         signing_files: BTreeMap<String, Digest>,
     ) -> Workspace {
-        let Self { mirrors, drafts: _, folders: _, lockfile, keyrings, strays: _ } = self;
-        Workspace { settings, mirrors, charts, chart_problems, lockfile, keyrings, signing_files }
+        let Self { mirrors, drafts: _, folders, lockfile, keyrings, strays: _ } = self;
+        Workspace {
+            settings,
+            mirrors,
+            charts,
+            chart_problems,
+            chart_folders: folders,
+            lockfile,
+            keyrings,
+            signing_files,
+        }
     }
 }
 

@@ -220,6 +220,11 @@ fn a_matrix_has_a_job_for_each_share_with_charts() {
         .map(|(changes, shard)| (shard, changes))
         .collect();
     assert_eq!(told, expected);
+    // No share may begin what is too much together.
+    let settings = bench.workspace.read("chartsync.toml");
+    bench.workspace.write("chartsync.toml", format!("{settings}\n[apply]\nmax-changes = 1\n"));
+    let refused = bench.workspace.run("plan --shards 8 --format github-matrix").exits(1).says("48 charts would change");
+    assert!(refused.stdout.is_empty(), "{refused}");
     bench.workspace.run("plan --format github-matrix").refused().says("--shards");
     bench.workspace.run("plan --shards 8").refused().says("github-matrix");
 }

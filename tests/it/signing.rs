@@ -110,6 +110,7 @@ fn requests_on_a_registry_without_referrers() {
         ("HEAD tag", 2),
         // Config and archive, which the same registry mounts; the bundle and its empty config.
         ("POST upload", 2 + 2),
+        ("HEAD blob", 2),
         ("PUT upload", 2),
         // The chart under its digest; the bundle's image manifest.
         ("PUT manifest", 1 + 1),
@@ -133,6 +134,7 @@ fn requests_on_a_registry_with_referrers() {
     let publish = [
         ("HEAD tag", 2),
         ("POST upload", 2 + 2),
+        ("HEAD blob", 2),
         ("PUT upload", 2),
         ("PUT manifest", 1 + 1),
         // The API's list: looked at, and looked at again.

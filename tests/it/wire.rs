@@ -127,7 +127,8 @@ fn requests_when_every_blob_is_already_there() {
     workspace.forget_cache();
     let wire = Wire { source, destination, workspace };
     let source = [("HEAD tag", 1), ("GET manifest", 1), ("GET blob", BLOBS)];
-    let destination = [("HEAD tag", 1), ("POST upload", BLOBS), ("PUT tag", 1), ("GET tag", 1)];
+    // What is said to be there is looked at.
+    let destination = [("HEAD tag", 1), ("POST upload", BLOBS), ("HEAD blob", BLOBS), ("PUT tag", 1), ("GET tag", 1)];
     wire.check("apply", &source, &destination);
 }
 
@@ -153,6 +154,7 @@ fn check_mounting(auth: Auth) {
         ("GET manifest", 1),
         ("GET blob", BLOBS),
         ("POST upload", BLOBS),
+        ("HEAD blob", BLOBS),
         ("PUT tag", 1),
         ("GET tag", 1),
     ];

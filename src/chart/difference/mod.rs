@@ -39,7 +39,7 @@ use parts::{Parts, Unpacked};
 use values::Defaults;
 
 /// The rules of comparing: raised whenever the same two archives give another difference.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// The most entries of one list.
 pub const ENTRY_LIMIT: usize = 500;

@@ -39,6 +39,7 @@ pub(super) fn workspace(settings: &str, mirrors: Vec<Mirror>) -> Workspace {
         settings: Settings::parse(settings, "chartsync.toml").unwrap(),
         mirrors,
         charts: Vec::new(),
+        chart_folders: Vec::new(),
         chart_problems: Problems::default(),
         lockfile: None,
         keyrings: Keyrings::default(),

@@ -1,5 +1,6 @@
 mod attach;
 mod auth;
+mod mount;
 mod referrers;
 mod server;
 
@@ -258,53 +259,6 @@ async fn a_blob_is_a_post_and_a_put() {
         assert_eq!(server.lines(), ["POST /v2/charts/a/blobs/uploads/".to_owned(), put]);
         assert_eq!(server.seen()[1].body, "one");
     }
-}
-
-#[tokio::test]
-async fn a_blob_that_is_there_is_mounted_and_any_other_is_sent() {
-    const REFUSED: &str = "NAME_UNKNOWN";
-    let blob = Descriptor::of("x", b"one");
-    let mount = |from: &str| {
-        format!("POST /v2/charts/a/blobs/uploads/?mount={}&from={from}", blob.digest.to_string().replace(':', "%3A"))
-            .replace("from=charts/", "from=charts%2F")
-    };
-    for (from, status, lines) in [
-        ("charts/a", 201, vec![mount("charts/a"), mount("charts/a")]),
-        ("charts/b", 201, vec![mount("charts/b"), mount("charts/b")]),
-        ("charts/a", 202, vec![mount("charts/a"), "PUT".into(), mount("charts/a"), "PUT".into()]),
-        // Once refused, it is not asked again.
-        ("charts/b", 404, vec![mount("charts/b"), "POST".into(), "PUT".into(), "POST".into(), "PUT".into()]),
-        ("charts/b", 405, vec![mount("charts/b"), "POST".into(), "PUT".into(), "POST".into(), "PUT".into()]),
-    ] {
-        let server = Server::new(move |seen| async move {
-            let status = if seen.line.contains("mount=") { status } else { 202 };
-            let status = if seen.line.starts_with("PUT") { 201 } else { status };
-            answer(status, &["location: /up"], format!(r#"{{"errors":[{{"code":"{REFUSED}"}}]}}"#))
-        })
-        .await;
-        let (registry, to) = (server.registry(), server.repository());
-        let from: Repository = format!("{}/{from}", server.host).parse().unwrap();
-        for _ in 0..2 {
-            registry.mount_blob(&to, &from, &blob, "one".into()).await.unwrap();
-        }
-        let shorten = |line: String| match line.split_once(" /v2/charts/a/blobs/uploads/") {
-            Some((method, "")) => method.to_owned(),
-            _ => {
-                if line.starts_with("PUT") {
-                    "PUT".to_owned()
-                } else {
-                    line
-                }
-            }
-        };
-        let found: Vec<String> = server.lines().into_iter().map(shorten).collect();
-        assert_eq!(found, lines, "{status}");
-    }
-    let server = Server::new(|_| async { answer(201, &["docker-content-digest: sha256:1"], "") }).await;
-    let (registry, to) = (server.registry(), server.repository());
-    let wrong = Descriptor { digest: Digest::of(b"two"), ..blob.clone() };
-    assert_eq!(variant(&registry.mount_blob(&to, &to, &wrong, "one".into()).await.unwrap_err()), "integrity");
-    assert!(server.lines().is_empty(), "what does not fit its digest is not even mounted");
 }
 
 /// Eight requests at once are too many: all are told so, and from then on there are four. What is answered before four are
