@@ -41,7 +41,7 @@ pub(super) async fn add(
 
 /// A patch is replaced or removed, and nothing else.
 fn refuse_other(file: &Path) -> Result<(), Stop> {
-    let is_patch = |bytes: &[u8]| bytes.is_empty() || bytes.starts_with(b"diff --git a/");
+    let is_patch = |bytes: &[u8]| bytes.is_empty() || bytes.starts_with(b"diff --git ");
     match std::fs::read(file) {
         Ok(bytes) if !is_patch(&bytes) => Err(Stop::Message(format!(
             "{} is there and is no patch: name another file for --lock-patch",
