@@ -12,6 +12,7 @@ use crate::chart::content::{Difference, Paths};
 use crate::graph::{StepGraph, StepKind, UnitId};
 use crate::key::{KeySink, Sink as _, StepKey};
 use crate::oci::Digest;
+use crate::provenance;
 
 /// The rules by which packages are assembled, cleared and compared: raised whenever one of them says something else.
 const REVISION: u32 = 1;
@@ -55,6 +56,8 @@ impl<'a> Place<'a> {
         };
         let mut sink = KeySink::new(kind);
         sink.input("checker", &REVISION.to_string());
+        // What a chart is packaged with was verified as well.
+        sink.input("provenance", &provenance::REVISION.to_string());
         sink.input("version", graph.unit(unit).version.as_str());
         sink.input("name", &graph.unit(unit).name);
         if let Some(digest) = published {

@@ -191,15 +191,15 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         check_blob(repository, blob, &bytes).await?;
         match self {
-            Self::Remote(remote) => remote.push_blob(repository, blob, bytes).await,
+            Self::Remote(remote) => remote.put_blob(repository, None, blob, bytes).await,
             Self::Layout(layout) => layout.push_blob(repository, blob, bytes).await,
         }
     }
 
     /// Has the registry take a blob from `from`, a repository of its own and perhaps this very one; uploads it if it does not.
     ///
-    /// Not asked for first: the request that mounts is the one that begins an upload. What was mounted is said by the registry
-    /// alone; [`Registry::push_blob`] uploads in any case.
+    /// Not asked for first: the request that mounts is the one that begins an upload. What the registry then says that it has is
+    /// looked at; [`Registry::push_blob`] uploads in any case.
     pub async fn mount_blob(
         &self,
         repository: &Repository,
@@ -210,7 +210,7 @@ impl Registry {
         match self {
             Self::Remote(remote) => {
                 check_blob(repository, blob, &bytes).await?;
-                remote.mount_blob(repository, from, blob, bytes).await
+                remote.put_blob(repository, Some(from), blob, bytes).await
             }
             Self::Layout(_) => self.push_blob(repository, blob, bytes).await,
         }

@@ -117,36 +117,20 @@ impl Remote {
         Ok(bytes)
     }
 
-    pub(super) async fn push_blob(
-        &self,
-        repository: &Repository,
-        blob: &Descriptor,
-        bytes: Bytes,
-    ) -> Result<(), RegistryError> {
-        self.put_blob(repository, None, blob, bytes).await
-    }
-
-    pub(super) async fn mount_blob(
-        &self,
-        repository: &Repository,
-        from: &Repository,
-        blob: &Descriptor,
-        bytes: Bytes,
-    ) -> Result<(), RegistryError> {
-        self.put_blob(repository, Some(from.path()), blob, bytes).await
-    }
-
     /// `POST` for a place, `PUT` for the bytes: a session that failed is begun again.
-    async fn put_blob(
+    ///
+    /// `from` is a repository of this registry that may have the blob.
+    pub(super) async fn put_blob(
         &self,
         repository: &Repository,
-        from: Option<&str>,
+        from: Option<&Repository>,
         blob: &Descriptor,
         bytes: Bytes,
     ) -> Result<(), RegistryError> {
         let what = format!("blob {} for {repository}", blob.digest);
         let path = format!("/v2/{}/blobs/uploads/", repository.path());
         let url = self.named(&what, self.host.url(&path)).await?;
+        let from = from.map(Repository::path);
         let mounted_from = from.filter(|from| *from != repository.path()).map(str::to_owned);
         let scope = Scope { repository: repository.path().to_owned(), right: Right::Push, mounted_from };
         let session = || self.upload(&scope, &url, from, &blob.digest, &bytes);

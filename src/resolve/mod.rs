@@ -108,7 +108,7 @@ pub enum Cause {
 }
 
 /// What `lock` would write, and what it has to say.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Resolution {
     /// All pins, kept and new.
     pub lockfile: Lockfile,

@@ -73,3 +73,31 @@ pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Resu
     write_whole(&path, &[text.as_bytes()], Readers::All).map_err(io(&path))?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::Lockfile;
+
+    #[test]
+    fn a_lockfile_that_somebody_changed_meanwhile_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK_FILE);
+        let resolution = Resolution::default();
+        let text = Lockfile::default().render();
+        // Nothing was read, and nothing is there.
+        assert!(write(folder.path(), None, &resolution).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        for (before, now) in
+            [(Some("# read\n"), Some("# theirs\n")), (None, Some("# theirs\n")), (Some("# read\n"), None)]
+        {
+            match now {
+                Some(now) => std::fs::write(&path, now).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            let refused = write(folder.path(), before, &resolution).unwrap_err();
+            assert!(matches!(&refused, WriteError::Changed(file) if *file == path), "{refused}");
+            assert_eq!(std::fs::read_to_string(&path).ok().as_deref(), now);
+        }
+    }
+}

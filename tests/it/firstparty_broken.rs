@@ -99,3 +99,16 @@ fn charts_in_a_circle_stop_no_mirror() {
     sides.workspace.run("lock").ok().says(circle).says(LEFT);
     sides.workspace.run("apply --only mirrors").ok().says(circle).says("published 1 of 1 chart");
 }
+
+/// A name is not a mirror's because the chart that has it, too, is broken.
+#[test]
+fn a_broken_chart_makes_no_name_unambiguous() {
+    let sides = sides();
+    sides.upstream("vendored", "1.0.0", "");
+    let to = format!("{PUBLISH}/vendor/broken");
+    sides.workspace.mirror("vendored", "upstream.example/vendored", &to, &["1.0.0"], &unsigned());
+    for command in ["plan", "apply", "verify"] {
+        stops(sides.workspace.run(&format!("{command} --chart broken")));
+        stops(sides.workspace.run(&format!("{command} --chart broken@1.0.0")));
+    }
+}

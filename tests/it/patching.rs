@@ -191,3 +191,20 @@ fn a_patch_needs_registries_and_is_made_for_what_was_selected() {
     let removes = patch.lines().any(|line| line.starts_with('-') && !line.starts_with("--- "));
     assert!(patch.contains("+name = \"api\"") && !removes, "{patch}");
 }
+
+/// A name that was mistyped costs no file.
+#[test]
+fn a_file_that_is_no_patch_is_left_alone() {
+    let sides = Sides::pinned(&["1.0.0"]);
+    for stale in [false, true] {
+        if stale {
+            sides.upstream("web", "1.1.0", "");
+            sides.mirror("web", &["1.0.0", "1.1.0"]);
+        }
+        for file in ["mirrors.lock", "chartsync.toml"] {
+            let before = sides.workspace.read(file);
+            sides.workspace.run(&format!("plan --lock-patch {file}")).exits(1).says("is no patch: name another file");
+            assert_eq!(sides.workspace.read(file), before);
+        }
+    }
+}

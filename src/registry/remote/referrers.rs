@@ -238,9 +238,9 @@ pub(super) async fn attach(
     artifact: &Artifact,
 ) -> Result<Attached, RegistryError> {
     let [layer, config] = &artifact.blobs;
-    remote.push_blob(repository, &layer.0, layer.1.clone()).await?;
+    remote.put_blob(repository, None, &layer.0, layer.1.clone()).await?;
     if !knows(&remote.known.empty_config, repository) {
-        remote.mount_blob(repository, repository, &config.0, config.1.clone()).await?;
+        remote.put_blob(repository, Some(repository), &config.0, config.1.clone()).await?;
     }
     // Registries with the API have been seen to lose entries of one list that came at once, too.
     let _turn = remote.known.turn(repository, &artifact.subject).await;
@@ -248,7 +248,7 @@ pub(super) async fn attach(
         // What was there when it was pushed may have been collected since.
         Err(RegistryError::BlobUnknown { .. }) => {
             for (blob, bytes) in &artifact.blobs {
-                remote.push_blob(repository, blob, bytes.clone()).await?;
+                remote.put_blob(repository, None, blob, bytes.clone()).await?;
             }
             put(remote, repository, artifact).await?
         }

@@ -299,6 +299,41 @@ async fn a_server_that_is_asked_too_much_is_asked_by_half() {
     assert_eq!(seen_most.load(Ordering::SeqCst), FIRST / 2);
 }
 
+/// Two are told that they are too many; what they get later is "not found", which is an answer, too: then there are two again.
+/// They come together, or wait for each other in vain.
+#[tokio::test]
+async fn not_found_is_an_answer_that_a_host_grows_by() {
+    let (both, came) = (Arc::new(tokio::sync::Barrier::new(2)), Arc::new(AtomicUsize::new(0)));
+    let counted = came.clone();
+    let server = Server::new(move |_| {
+        let (both, came) = (both.clone(), counted.clone());
+        async move {
+            match came.fetch_add(1, Ordering::SeqCst) {
+                0 => return answer(200, &[], "one"),
+                1 | 2 => {
+                    both.wait().await;
+                    return answer(429, &[], "");
+                }
+                3 | 4 => {}
+                _ => _ = both.wait().await,
+            }
+            answer(404, &[], "")
+        }
+    })
+    .await;
+    let limits = Limits { concurrency: 2.try_into().unwrap(), ..quick() };
+    let registry = server.registries(Credentials::default(), limits).at(&server.repository());
+    let (repository, blob) = (server.repository(), Descriptor::of("x", b"one"));
+    registry.blob(&repository, &blob).await.unwrap();
+    for _ in 0..2 {
+        for got in join_all((0..2).map(|_| registry.blob(&repository, &blob))).await {
+            assert_eq!(variant(&got.unwrap_err()), "not found");
+        }
+    }
+    // Who waited in vain would have come once more.
+    assert_eq!(came.load(Ordering::SeqCst), 1 + 2 + 2 + 2);
+}
+
 #[tokio::test]
 async fn an_upload_that_fails_begins_anew() {
     let server = Server::in_turn(vec![

@@ -149,3 +149,19 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn columns_count_characters() {
+    let head =
+        "{source: {type: helm-oci, repository: a.example/b}, provenance: {required: false, note: 'üüüüüü ü ü'}, ";
+    for list in [
+        "versions: }",
+        "versions: [], destination: {repository: a.example/c}}",
+        "versions: , destination: {repository: a.example/c}}",
+    ] {
+        // Whatever becomes of it: no panic, and nothing half done.
+        if let Ok((edited, _)) = added(&format!("{head}{list}\n"), "1.0.0") {
+            assert!(edited.starts_with(head) && edited.contains("1.0.0"), "{edited}");
+        }
+    }
+}
