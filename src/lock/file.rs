@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::canonical;
 use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::document::{Reader, Table, quote, saturate};
 use crate::lock::{Lockfile, Pin, Signer};
@@ -154,9 +155,17 @@ fn parse_head((text, line): Piece<'_>, file: &str) -> Result<(), Problems> {
 
 /// Consecutive pins mostly share their repositories, and parsing those is the dearest part of a pin.
 #[derive(Default)]
-struct Memo {
-    source: Option<Repository>,
-    destination: Option<Repository>,
+pub(super) struct Memo {
+    pub(super) source: Option<Repository>,
+    pub(super) destination: Option<Repository>,
+}
+
+/// The repository that `text` names; none where it names none.
+pub(super) fn remembered(last: &mut Option<Repository>, text: &str) -> Option<Repository> {
+    if last.as_ref().is_none_or(|known| known.as_str() != text) {
+        *last = Some(text.parse().ok()?);
+    }
+    last.clone()
 }
 
 fn parse_blocks(blocks: &[Piece<'_>], file: &str) -> (Vec<Pin>, Problems) {
@@ -164,6 +173,10 @@ fn parse_blocks(blocks: &[Piece<'_>], file: &str) -> (Vec<Pin>, Problems) {
     let mut pins = Vec::with_capacity(blocks.len());
     let mut problems = Problems::default();
     for (text, line) in blocks {
+        if let Some(pin) = canonical::pin(text, *line, &mut memo) {
+            pins.push(pin);
+            continue;
+        }
         let mut reader = Reader::new(file, text, *line);
         if let Some(document) = reader.parse() {
             let root = Table::root(&document);
@@ -190,7 +203,7 @@ const REQUIRED: [(&str, &str); 9] = [
 ];
 const OPTIONAL: [&str; 3] = ["provenance", "keyring", "app-version"];
 /// TOML's integers end here.
-const MOST_BYTES: u64 = i64::MAX as u64;
+pub(super) const MOST_BYTES: u64 = i64::MAX as u64;
 
 fn parse_pin(reader: &mut Reader<'_>, table: &Table<'_, '_>, line: u32, memo: &mut Memo) -> Option<Pin> {
     table.check(reader, &REQUIRED, &OPTIONAL);
@@ -236,10 +249,7 @@ fn repository(
     memo: &mut Option<Repository>,
 ) -> Option<Repository> {
     let (text, at) = table.text(reader, key)?;
-    if memo.as_ref().is_none_or(|known| known.as_str() != text) {
-        *memo = Some(crate::document::parsed(reader, table.path(key), text, &at)?);
-    }
-    memo.clone()
+    remembered(memo, text).or_else(|| crate::document::parsed(reader, table.path(key), text, &at))
 }
 
 /// What `chartsync lock` never writes was written by someone else.
@@ -250,12 +260,24 @@ fn check_relations(reader: &mut Reader<'_>, table: &Table<'_, '_>, pin: &Pin, na
         let message = format!("`chart.name` is `{name}`, the last part of its destination is `{last}`");
         reader.problem(name_at, code!("pin-relation"), message, help);
     }
-    let message = match (&pin.signer, pin.provenance.is_some(), pin.keyring.is_some()) {
-        (Signer::Pgp(_), true, true) | (Signer::None, false, _) => return,
-        (Signer::Pgp(_), false, _) => "`chart.signer` is a key, but there is no `provenance` that it could have signed",
-        (Signer::Pgp(_), true, false) => "`chart.signer` is a key, but there is no `keyring` that it could come from",
-        (Signer::None, true, _) => "`chart.signer` is `none`, but there is a `provenance`, which is always verified",
-    };
-    let at = table.get("signer").map(toml::Spanned::span).unwrap_or_default();
-    reader.problem(&at, code!("pin-relation"), message.to_owned(), help);
+    if let Some(message) = misfit(pin) {
+        let at = table.get("signer").map(toml::Spanned::span).unwrap_or_default();
+        reader.problem(&at, code!("pin-relation"), message.to_owned(), help);
+    }
+}
+
+/// Why this signer cannot stand with what else is pinned.
+pub(super) fn misfit(pin: &Pin) -> Option<&'static str> {
+    match (&pin.signer, pin.provenance.is_some(), pin.keyring.is_some()) {
+        (Signer::Pgp(_), true, true) | (Signer::None, false, _) => None,
+        (Signer::Pgp(_), false, _) => {
+            Some("`chart.signer` is a key, but there is no `provenance` that it could have signed")
+        }
+        (Signer::Pgp(_), true, false) => {
+            Some("`chart.signer` is a key, but there is no `keyring` that it could come from")
+        }
+        (Signer::None, true, _) => {
+            Some("`chart.signer` is `none`, but there is a `provenance`, which is always verified")
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Owns the pin, the file's format and what it means that a pin satisfies a manifest. Pure: knows no file system, no registry
 //! and no clock.
 
+mod canonical;
 mod conflict;
 mod file;
 mod pin;
