@@ -124,7 +124,7 @@ impl Host {
                 }
                 Err(error) => error,
             };
-            if retry::slows(&error) {
+            if retry::crowds(&error) {
                 place.iter().for_each(Place::throttled);
             }
             left = left.saturating_sub(spent);

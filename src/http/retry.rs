@@ -71,6 +71,11 @@ pub(crate) fn slows(error: &HttpError) -> bool {
     matches!(error, HttpError::Status(failure) if throttles(failure) && failure.elsewhere.is_none())
 }
 
+/// Whether this server itself has more on its hands than it can do: a token server is another one.
+pub(crate) fn crowds(error: &HttpError) -> bool {
+    slows(error) && matches!(error, HttpError::Status(failure) if failure.token_server.is_none())
+}
+
 /// Whether the answer says that there are too many requests. GitHub says it with 403 and a time to wait.
 pub(crate) fn throttles(failure: &Failure) -> bool {
     matches!(failure.status, 429 | 503) || (failure.status == 403 && failure.retry_after.is_some())
@@ -212,6 +217,17 @@ mod tests {
         }
         assert_eq!(next(&status(500, None), limits.attempts, left, &limits), Next::GiveUp, "attempts end");
         assert_eq!(next(&status(429, Some(5)), 1, Duration::from_secs(4), &limits), Next::GiveUp, "time ends");
+    }
+
+    #[test]
+    fn a_server_is_crowded_by_its_own_word() {
+        for (number, token_server, expected) in
+            [(429, None, true), (503, None, true), (429, Some("https://tokens.example"), false), (404, None, false)]
+        {
+            let HttpError::Status(mut failure) = status(number, None) else { unreachable!() };
+            failure.token_server = token_server.map(str::to_owned);
+            assert_eq!(crowds(&HttpError::Status(failure)), expected, "{number} {token_server:?}");
+        }
     }
 
     #[test]

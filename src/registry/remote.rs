@@ -130,11 +130,23 @@ impl Remote {
         let what = format!("blob {} for {repository}", blob.digest);
         let path = format!("/v2/{}/blobs/uploads/", repository.path());
         let url = self.named(&what, self.host.url(&path)).await?;
-        let from = from.map(Repository::path);
-        let mounted_from = from.filter(|from| *from != repository.path()).map(str::to_owned);
-        let scope = Scope { repository: repository.path().to_owned(), right: Right::Push, mounted_from };
-        let session = || self.upload(&scope, &url, from, &blob.digest, &bytes);
-        let answered = self.host.run(&scope, self.time(blob.size), session).await;
+        let session = async |from: Option<&str>| {
+            let mounted_from = from.filter(|from| *from != repository.path()).map(str::to_owned);
+            let scope = Scope { repository: repository.path().to_owned(), right: Right::Push, mounted_from };
+            let upload = || self.upload(&scope, &url, from, &blob.digest, &bytes);
+            self.host.run(&scope, self.time(blob.size), upload).await
+        };
+        let from = from.map(Repository::path).filter(|_| !self.known.mounts_nothing());
+        let answered = match session(from).await {
+            // Whoever may write here may not be one to read there.
+            Err(HttpError::Status(failure))
+                if from.is_some_and(|from| from != repository.path()) && refuses_token(&failure) =>
+            {
+                self.known.learn_mounts_nothing();
+                session(None).await
+            }
+            answered => answered,
+        };
         self.kept(&what, &blob.digest, answered).await.map(drop)
     }
 
@@ -378,6 +390,11 @@ fn upload_url(place: &Answer) -> Result<Url, HttpError> {
 /// The specification wants a place to upload to where nothing can be mounted; a registry that fails instead is not asked again.
 fn refuses_to_mount(failure: &Failure) -> bool {
     !crate::http::throttles(failure) && failure.token_server.is_none()
+}
+
+/// Whether the token server gave no token for what was asked.
+fn refuses_token(failure: &Failure) -> bool {
+    failure.token_server.is_some() && !crate::http::throttles(failure)
 }
 
 fn lacks_blob(failure: &Failure) -> bool {

@@ -69,3 +69,28 @@ async fn what_is_said_to_be_mounted_is_looked_at() {
     assert_eq!(methods, ["POST", "HEAD", "POST", "PUT", "POST", "PUT"]);
     assert_eq!(server.lines()[1], format!("HEAD /v2/charts/a/blobs/{}", blob.digest));
 }
+
+/// Whoever may write here and not read there uploads: with a token for this repository alone, and from then on at once.
+#[tokio::test]
+async fn without_a_token_for_both_repositories_the_bytes_are_sent() {
+    let blob = Descriptor::of("x", b"one");
+    let server = Server::new(|seen| async move {
+        match &seen.line {
+            line if line.contains("/token") && line.matches("scope=").count() > 1 => answer(403, &[], ""),
+            line if line.contains("/token") => answer(200, &[], r#"{"token":"t","expires_in":300}"#),
+            _ if seen.authorization.as_deref() != Some("Bearer t") => {
+                answer(401, &[&format!(r#"www-authenticate: Bearer realm="http://{}/token""#, seen.host)], "")
+            }
+            line => answer(if line.starts_with("PUT") { 201 } else { 202 }, &["location: /up"], ""),
+        }
+    })
+    .await;
+    let (registry, to) = (server.registry_with_credential(), server.repository());
+    let from: Repository = format!("{}/charts/b", server.host).parse().unwrap();
+    for _ in 0..2 {
+        registry.mount_blob(&to, &from, &blob, "one".into()).await.unwrap();
+    }
+    let starts: Vec<_> = server.lines().iter().map(|line| line[..line.len().min(10)].to_owned()).collect();
+    let sent = ["POST /v2/c", "PUT /up?di"];
+    assert_eq!(starts, [&["GET /v2/", "GET /token", "GET /token"][..], &sent, &sent].concat());
+}
