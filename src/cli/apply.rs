@@ -34,6 +34,9 @@ pub(super) struct Options {
     /// Only the share of one of several runs: `3/8`, or `job/8` for the one that `JOB_COMPLETION_INDEX` counts from 0.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     shard: Option<Shard>,
+    /// With --shard: what all runs that share the work call themselves. `merge --run NAME` takes no other outcome.
+    #[arg(long, value_name = "NAME", requires = "shard")]
+    run: Option<String>,
     #[command(flatten)]
     pub(super) report: Report,
 }
@@ -89,7 +92,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     outcome.plan.inputs = inputs;
     match options.report.format {
         Format::Human => output::data(&report::outcome(&outcome))?,
-        Format::Json => output::data(&report::json::outcome(&outcome, options.shard))?,
+        Format::Json => output::data(&report::json::outcome(&outcome, options.shard, options.run.as_deref()))?,
     }
     Ok(status(outcome.verdict(), false))
 }

@@ -12,6 +12,9 @@ pub(super) struct Options {
     /// What `apply --shard I/N --format json` printed; of a share that was run again, the later one counts.
     #[arg(value_name = "FILE", required = true)]
     outcomes: Vec<PathBuf>,
+    /// What `apply --run NAME` was given: an outcome of another run is refused.
+    #[arg(long, value_name = "NAME")]
+    run: Option<String>,
     #[command(flatten)]
     pub(super) report: Report,
 }
@@ -28,7 +31,7 @@ pub(super) fn run(common: &Common, options: &Options) -> Result<u8, Stop> {
         }
     };
     let outcomes = options.outcomes.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let merged = merge(&outcomes, &inputs, &expected).map_err(Stop::message)?;
+    let merged = merge(&outcomes, options.run.as_deref(), &inputs, &expected).map_err(Stop::message)?;
     match options.report.format {
         Format::Human => output::data(&merged.human())?,
         Format::Json => output::data(&merged.json())?,

@@ -15,6 +15,8 @@ use crate::support::sigstore::eventually;
 use crate::support::tools::Tool;
 use crate::support::workspace::{Workspace, unsigned};
 
+/// What the runs are called.
+const RUN: &str = "tuesday";
 const SHARDS: u32 = 8;
 const REPOSITORIES: usize = 24;
 const VERSIONS: [&str; 2] = ["1.0.0", "1.1.0"];
@@ -49,7 +51,7 @@ impl Bench {
     fn start(&self, shard: &str) -> Running {
         let mut command = self.workspace.command();
         command.env("CHARTSYNC_CACHE", self.desk.path(&format!("cache-{}", shard.replace('/', "-"))));
-        spawn(command.args(["apply", "--format", "json", "--shard", shard]))
+        spawn(command.args(["apply", "--format", "json", "--shard", shard, "--run", RUN]))
     }
 
     /// Keeps what a run printed; its file.
@@ -59,7 +61,7 @@ impl Bench {
     }
 
     fn merge(&self, files: &[String]) -> Ran {
-        self.workspace.run(&format!("merge --format json {}", files.join(" ")))
+        self.workspace.run(&format!("merge --run {RUN} --format json {}", files.join(" ")))
     }
 
     /// The destinations that a share has.
@@ -129,7 +131,7 @@ fn shares_together_are_the_whole_also_when_one_dies() {
     assert_eq!((told.len(), merged["charts"].as_array().unwrap().len()), (all, all));
     bench.workspace.run("verify").ok();
     bench.workspace.run("apply").ok().says(&format!("nothing to do: {all} charts"));
-    bench.workspace.run(&format!("merge {}", files.join(" "))).ok().says(&format!("8 runs, {all} charts"));
+    bench.workspace.run(&format!("merge --run {RUN} {}", files.join(" "))).ok().says(&format!("8 runs, {all} charts"));
 }
 
 #[test]
@@ -155,10 +157,16 @@ fn what_is_not_the_whole_is_refused() {
     bench.merge(&files).exits(1).says("in which it should be once");
     edited("\"kind\": \"apply\"", "\"kind\": \"plan\"");
     bench.merge(&files).exits(1).says("kind `plan`");
+    edited("\"run\": \"tuesday\"", "\"run\": \"monday\"");
+    bench.merge(&files).exits(1).says("1-8.json is of run `monday`, this merges run `tuesday`");
+    edited("\"run\": \"tuesday\"", "\"run\": null");
+    bench.merge(&files).exits(1).says("1-8.json is of a run without a name, this merges run `tuesday`");
     bench.desk.write("1-8.json", "{");
     bench.merge(&files).exits(1).says("is not what `apply --shard I/N --format json` prints");
     bench.desk.write("1-8.json", &text);
     bench.merge(&files).ok();
+    let nameless = bench.workspace.run(&format!("merge {}", files.join(" ")));
+    nameless.exits(1).says("1-8.json is of run `tuesday`, this merges a run without a name");
     // An outcome told twice in one run, under another share's name.
     files.push(bench.desk.write("again.json", text.replacen("\"1/8\"", "\"2/8\"", 1)).to_str().unwrap().to_owned());
     bench.merge(&files).exits(1).says("in which it should be once");
@@ -174,7 +182,7 @@ fn a_job_of_kubernetes_knows_its_share() {
     let run = |index: Option<&str>, shard: &str| {
         let mut command = bench.workspace.command();
         command.envs(index.map(|index| ("JOB_COMPLETION_INDEX", index)));
-        spawn(command.args(["apply", "--format", "json", "--shard", shard])).wait()
+        spawn(command.args(["apply", "--format", "json", "--shard", shard, "--run", RUN])).wait()
     };
     let first = run(Some("0"), "job/8").ok();
     let value: Value = serde_json::from_str(&first.stdout()).unwrap();

@@ -22,6 +22,7 @@ struct Outcome {
     kind: String,
     verdict: String,
     shard: Option<String>,
+    run: Option<String>,
     inputs: BTreeMap<String, String>,
     done: usize,
     interrupted: usize,
@@ -37,6 +38,7 @@ pub struct Merged {
     #[serde(rename = "verdict")]
     word: &'static str,
     shard: Option<String>,
+    run: Option<String>,
     /// How many runs there were.
     shards: u32,
     inputs: BTreeMap<String, String>,
@@ -66,6 +68,16 @@ pub enum NotWhole {
         /// A file of the workspace.
         differs: String,
     },
+    /// An outcome of another run, older perhaps.
+    #[error("{file} is of {}, this merges {}", named(.run.as_deref()), named(.expected.as_deref()))]
+    Run {
+        /// The outcome's name.
+        file: String,
+        /// What its run was called.
+        run: Option<String>,
+        /// What `merge` was told.
+        expected: Option<String>,
+    },
     /// Shares of several divisions.
     #[error("{file} is of share {shard}, others are of {of} shares")]
     Division {
@@ -91,11 +103,16 @@ pub enum NotWhole {
     },
 }
 
-/// Unites outcomes, given with their names, if together they tell of each of these charts once.
+fn named(run: Option<&str>) -> String {
+    run.map_or_else(|| "a run without a name".to_owned(), |run| format!("run `{}`", crate::document::quote(run)))
+}
+
+/// Unites outcomes, given with their names, if together they tell of each of these charts once, and all are of `run`.
 ///
 /// A share that was run again may be told twice: the later one counts.
 pub fn merge(
     outcomes: &[(String, String)],
+    run: Option<&str>,
     inputs: &BTreeMap<String, Digest>,
     expected: &[Reference],
 ) -> Result<Merged, NotWhole> {
@@ -104,6 +121,9 @@ pub fn merge(
     let mut shares: BTreeMap<Shard, Outcome> = BTreeMap::new();
     for (file, text) in outcomes {
         let (shard, outcome) = read(file, text)?;
+        if outcome.run.as_deref() != run {
+            return Err(NotWhole::Run { file: file.clone(), run: outcome.run, expected: run.map(str::to_owned) });
+        }
         if let Some(differs) = differing(&outcome.inputs, &inputs) {
             return Err(NotWhole::Elsewhere { file: file.clone(), differs });
         }
@@ -120,7 +140,7 @@ pub fn merge(
         }
     }
     let charts = in_order(&shares, expected)?;
-    Ok(united(of, inputs, shares, charts))
+    Ok(Merged { run: run.map(str::to_owned), ..united(of, inputs, shares, charts) })
 }
 
 fn read(file: &str, text: &str) -> Result<(Shard, Outcome), NotWhole> {
@@ -176,6 +196,7 @@ fn united(runs: u32, inputs: BTreeMap<String, String>, shares: BTreeMap<Shard, O
         verdict,
         word: super::parts::verdict(verdict),
         shard: None,
+        run: None,
         shards: runs,
         inputs,
         done: shares.values().map(|outcome| outcome.done).sum(),

@@ -13,6 +13,8 @@ struct WireOutcome {
     verdict: &'static str,
     /// The share of this run, `1/8`, where several share the work.
     shard: Option<String>,
+    /// What the runs that share it call themselves.
+    run: Option<String>,
     /// The workspace's files and the digests of their bytes.
     inputs: BTreeMap<String, String>,
     /// How many charts were written.
@@ -40,7 +42,7 @@ struct Chart {
 
 /// The outcome as JSON.
 #[must_use]
-pub fn outcome(outcome: &Outcome, shard: Option<Shard>) -> String {
+pub fn outcome(outcome: &Outcome, shard: Option<Shard>, run: Option<&str>) -> String {
     let charts = outcome.plan.rows.iter().map(|row| Chart {
         row: row.into(),
         done: outcome.done.get(&row.unit).map(|done| change(done.change)),
@@ -50,6 +52,7 @@ pub fn outcome(outcome: &Outcome, shard: Option<Shard>) -> String {
     let wire = WireOutcome {
         verdict: verdict(outcome.verdict()),
         shard: shard.map(|shard| shard.to_string()),
+        run: run.map(str::to_owned),
         inputs: outcome.plan.inputs.iter().map(|(file, digest)| (file.clone(), digest.to_string())).collect(),
         done: outcome.done.len(),
         interrupted: outcome.interrupted.len(),

@@ -19,7 +19,7 @@ fn parse(text: &str) -> Value {
 #[test]
 fn documents() {
     assert_golden("plan.json", &plan(&NOTHING.plan()));
-    assert_golden("outcome.json", &outcome(&NOTHING.outcome(), None));
+    assert_golden("outcome.json", &outcome(&NOTHING.outcome(), None, None));
     assert_golden("lock.json", &resolution(&NOTHING.resolution(), true));
     assert_golden("verify.json", &audit(&NOTHING.audits(), Depth::Whole));
     assert_golden("problems.json", &problems(&NOTHING.problems()));
@@ -106,7 +106,7 @@ proptest! {
         let words = Words(&words);
         let documents = [
             plan(&words.plan()),
-            outcome(&words.outcome(), None),
+            outcome(&words.outcome(), None, Some("run")),
             resolution(&words.resolution(), true),
             audit(&words.audits(), Depth::Whole),
             problems(&words.problems()),
