@@ -199,7 +199,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match started() {
         Ok(runtime) => runtime,
         Err(error) => {
             output::error(&format!("cannot start: {error}"));
@@ -241,6 +241,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// The runtime, which panics where it finds fewer file descriptors than these.
+fn started() -> std::io::Result<tokio::runtime::Runtime> {
+    if cfg!(unix) {
+        let taken: Result<Vec<_>, _> = (0..16).map(|_| std::fs::File::open("/dev/null")).collect();
+        drop(taken?);
+    }
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 /// The exit status of a verdict.

@@ -151,6 +151,11 @@ fn connect(reach: Reach, limits: &Limits) -> Connections {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(limits.connect)
+            // Bytes are hashed as they came: what a header calls packed is not unpacked, and nobody is asked to pack.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .dns_resolver(Resolver::new(reach));
         // The servers of unit tests are in this process, which no proxy reaches.
         if cfg!(test) { builder.no_proxy() } else { builder }
