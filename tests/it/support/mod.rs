@@ -13,4 +13,5 @@ pub(crate) mod signed;
 pub(crate) mod sigstore;
 pub(crate) mod tls;
 pub(crate) mod token;
+pub(crate) mod wild;
 pub(crate) mod workspace;

@@ -11,25 +11,46 @@ use crate::support::process::{hermetic, run};
 
 const SOURCE: &str = r"
 #define _GNU_SOURCE
-#include <stdatomic.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
-/* Since when a second is as long as a hundredth of one, in nanoseconds. */
-static _Atomic long long hurrying;
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+/* Since when a second is as long as a hundredth of one, and by how much earlier hurries were ahead at their end: nanoseconds. */
+static long long hurrying, ahead;
 
 static long long hurried(long long now) {
-    long long never = 0;
-    if (!hurrying && access(HURRY, F_OK) == 0) atomic_compare_exchange_strong(&hurrying, &never, now);
-    return hurrying && now > hurrying ? hurrying + (now - hurrying) * 100 : now;
+    pthread_mutex_lock(&turn);
+    int wanted = access(HURRY, F_OK) == 0;
+    if (wanted && !hurrying) hurrying = now;
+    long long more = hurrying && now > hurrying ? (now - hurrying) * 99 : 0;
+    if (!wanted && hurrying) {
+        ahead += more;
+        hurrying = more = 0;
+    }
+    now += ahead + more;
+    pthread_mutex_unlock(&turn);
+    return now;
+}
+
+/* What the file says, in seconds: the clock on the wall jumps by it. */
+static long long leapt(void) {
+    char text[24] = {0};
+    int file = open(LEAP, O_RDONLY);
+    if (file < 0) return 0;
+    long long seconds = read(file, text, sizeof text - 1) > 0 ? atoll(text) : 0;
+    close(file);
+    return seconds;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int failed = syscall(SYS_clock_gettime, clock, now);
-    if (!failed && clock == CLOCK_REALTIME) now->tv_sec += OFF_BY;
+    if (!failed && clock == CLOCK_REALTIME) now->tv_sec += OFF_BY + leapt();
     if (!failed && clock == CLOCK_MONOTONIC) {
         long long fast = hurried(now->tv_sec * 1000000000LL + now->tv_nsec);
         now->tv_sec = fast / 1000000000;
@@ -69,8 +90,10 @@ time_t time(time_t *now) {
 }
 ";
 
-/// The file that makes a clock run fast, once it is there.
+/// The file that makes a clock run fast, while it is there.
 const HURRY: &str = "hurry";
+/// The file that makes the clock on the wall jump by the seconds that it holds.
+const LEAP: &str = "leap";
 
 /// For `LD_PRELOAD`.
 pub(crate) struct Clock {
@@ -88,6 +111,7 @@ impl Clock {
         let mut compiler = hermetic("cc", dir.path());
         compiler.args(["-shared", "-fPIC", &format!("-DOFF_BY=({seconds})")]);
         compiler.arg(format!("-DHURRY=\"{}\"", dir.path().join(HURRY).display()));
+        compiler.arg(format!("-DLEAP=\"{}\"", dir.path().join(LEAP).display()));
         compiler.arg("-o").arg(&preloaded).arg(&source);
         run(&mut compiler).ok();
         Self { preloaded, dir }
@@ -96,6 +120,18 @@ impl Clock {
     /// From now on a hundred seconds pass for the program in one.
     pub(crate) fn hurry(&self) {
         std::fs::write(self.dir.path().join(HURRY), "").unwrap();
+    }
+
+    /// From now on a second is a second again.
+    pub(crate) fn calm(&self) {
+        std::fs::remove_file(self.dir.path().join(HURRY)).unwrap();
+    }
+
+    /// From now on the time of day is another by so many seconds; what passes is not.
+    pub(crate) fn leap(&self, seconds: i64) {
+        let made = self.dir.path().join("next");
+        std::fs::write(&made, seconds.to_string()).unwrap();
+        std::fs::rename(made, self.dir.path().join(LEAP)).unwrap();
     }
 
     /// What `LD_PRELOAD` must name.
