@@ -24,6 +24,7 @@ use crate::plan::dependencies;
 use crate::plan::saved::Basis;
 use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
 use crate::settings::Role;
+use crate::settings::Settings;
 use crate::signature::{Signatures, Signed};
 
 /// How many charts are worked on together: enough to keep every host busy, few enough that each is soon done.
@@ -149,7 +150,7 @@ pub async fn apply(
             return outcome;
         }
     }
-    if let Some(finding) = too_many_changes(&outcome.plan, order.max_changes) {
+    if let Some(finding) = too_many_changes(&outcome.plan, &clearing.workspace.settings, order.max_changes) {
         outcome.plan.findings.push(finding);
         return outcome;
     }
@@ -177,6 +178,7 @@ fn empty(scope: Scope) -> Plan {
         scope,
         network: Network::Online,
         base: None,
+        folder: String::new(),
         inputs: BTreeMap::new(),
         lock_patch: None,
     }
@@ -203,7 +205,7 @@ fn roles(graph: &StepGraph, plan: &Plan) -> BTreeSet<Role> {
 
 /// So many changes that the whole run stops before its first write.
 #[must_use]
-pub fn too_many_changes(plan: &Plan, max_changes: usize) -> Option<Finding> {
+pub fn too_many_changes(plan: &Plan, settings: &Settings, max_changes: usize) -> Option<Finding> {
     let changes = plan.changes().count();
     (changes > max_changes).then(|| {
         Finding::of_run(
@@ -211,6 +213,7 @@ pub fn too_many_changes(plan: &Plan, max_changes: usize) -> Option<Finding> {
             format!("{changes} charts would change, more than the {max_changes} that are allowed at once"),
             format!("look at `chartsync plan`; if it is right run `chartsync apply --allow-changes {changes}`"),
         )
+        .at(Some(settings.max_changes_location.clone()))
     })
 }
 

@@ -15,9 +15,10 @@ use crate::resolve::{self, Failure, Order, patch};
 use crate::workspace::{LOCK_FILE, Tree};
 
 /// Writes the patch and tells of it in the plan: what cannot be locked in the findings of those charts. Where there is nothing to
-/// lock there is no patch afterwards, an older one included.
+/// lock there is no patch afterwards, an older one included. `folder` is the workspace's in its repository.
 pub(super) async fn add(
     file: &Path,
+    folder: &str,
     root: &Path,
     clearing: &Clearing,
     graph: &StepGraph,
@@ -27,7 +28,7 @@ pub(super) async fn add(
     let cannot =
         |error: std::io::Error| Stop::Message(format!("cannot write the patch to {}: {error}", file.display()));
     refuse_other(file)?;
-    let made = make(file, root, clearing, graph, lockfile, plan).await?;
+    let made = make(file, folder, root, clearing, graph, lockfile, plan).await?;
     let Some((bytes, told)) = made else {
         return match std::fs::remove_file(file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(cannot(error)),
@@ -53,6 +54,7 @@ fn refuse_other(file: &Path) -> Result<(), Stop> {
 
 async fn make(
     file: &Path,
+    folder: &str,
     root: &Path,
     clearing: &Clearing,
     graph: &StepGraph,
@@ -72,7 +74,7 @@ async fn make(
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     tell(plan, &resolution.failures, &name);
     let bytes = Tree::folder(root).read(LOCK_FILE).map_err(Stop::message)?;
-    patch::make(&clearing.workspace, bytes.as_deref(), &resolution, name).map_err(Stop::message)
+    patch::make(&clearing.workspace, folder, bytes.as_deref(), &resolution, name).map_err(Stop::message)
 }
 
 /// Whoever cannot run `lock` takes the patch; what cannot be locked needs more than that: the reason, and what would lift it.

@@ -15,7 +15,7 @@ use crate::lock::Lockfile;
 use crate::plan::{self, Ask, Network, Plan, Rights, Scope, beside, differences, drift, trust};
 use crate::report;
 use crate::signature::Signatures;
-use crate::workspace::{Tree, Workspace};
+use crate::workspace::{Tree, Workspace, folder_in_repository};
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -66,12 +66,13 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         told.extend(base.findings(&workspace, &lockfile));
     }
     let inputs = session::inputs(&root, &workspace)?;
+    let folder = folder_in_repository(&root).unwrap_or_default();
     let clearing = Session::clearing(workspace, &root)?;
     let signatures = Session::signatures(&clearing, &root);
     let planning = async {
         let mut plan = made(&clearing, &signatures, &graph, &units, scope, &ask).await;
         if let Some(file) = &options.lock_patch {
-            patch::add(file, &root, &clearing, &graph, &lockfile, &mut plan).await?;
+            patch::add(file, &folder, &root, &clearing, &graph, &lockfile, &mut plan).await?;
         }
         Ok(plan)
     };
@@ -79,8 +80,9 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         plan = live::during(common, planning) => plan?,
         () = interrupted() => return Err(live::interrupted("charts were looked at")),
     };
+    let settings = &clearing.workspace.settings;
     if ask.network == Network::Online {
-        plan.findings.extend(too_many_changes(&plan, clearing.workspace.settings.max_changes));
+        plan.findings.extend(too_many_changes(&plan, settings, settings.max_changes));
     }
     let here = trust::Trusted { workspace: &clearing.workspace, lockfile: &lockfile };
     let pins = base.as_ref().map_or(beside::Base::None, Base::pins);
@@ -91,6 +93,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
     }
     plan.base = options.base.clone();
+    plan.folder.clone_from(&folder);
     plan.inputs = inputs;
     told.append(&mut plan.findings);
     plan.findings = told;
@@ -140,6 +143,7 @@ fn undeclared(graph: &StepGraph, lockfile: &Lockfile) -> Vec<Finding> {
     let note = |pin: &crate::lock::Pin| {
         let next = "`chartsync lock` drops the pin; what is published stays";
         Finding::of(Code::Undeclared, &pin.reference(), "it is pinned, but no manifest has this version", next)
+            .at(pin.location())
     };
     pins.map(note).collect()
 }

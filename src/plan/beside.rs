@@ -338,7 +338,13 @@ impl Row {
     /// Whether a reviewer has it to read: something would be written, or the change brings it.
     #[must_use]
     pub fn is_news(&self) -> bool {
+        matches!(self.state, State::Change(_)) || self.is_of_the_change()
+    }
+
+    /// Whether the change brings it; never where there is no base to tell.
+    #[must_use]
+    pub fn is_of_the_change(&self) -> bool {
         let novelty = self.beside.as_ref().map(|beside| beside.novelty);
-        matches!(self.state, State::Change(_)) || matches!(novelty, Some(Novelty::New | Novelty::Changed))
+        matches!(novelty, Some(Novelty::New | Novelty::Changed))
     }
 }

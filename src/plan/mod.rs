@@ -52,6 +52,8 @@ pub struct Plan {
     pub network: Network,
     /// The revision that it was compared with.
     pub base: Option<String>,
+    /// The workspace's folder below its Git repository's root, without a slash at its end; empty at the root, or outside of Git.
+    pub folder: String,
     /// The workspace's files and the digests of their bytes.
     pub inputs: BTreeMap<String, Digest>,
     /// What `lock` would write, where a patch of it was asked for and there is something to write.
@@ -85,15 +87,6 @@ impl Plan {
             *counts.entry(row.state.name()).or_default() += 1;
         }
         counts
-    }
-
-    /// Whether it speaks of everything, with every answer at hand, and nothing waits for a person.
-    #[must_use]
-    pub fn all_is_well(&self) -> bool {
-        self.scope == Scope::Whole
-            && self.network == Network::Online
-            && self.all_findings().all(|finding| finding.severity() != Severity::Blocking)
-            && self.rows.iter().all(|row| !matches!(row.state, State::Undecided | State::Unseen))
     }
 
     /// The worst of what it says, in the order in which exit statuses are chosen.
@@ -149,6 +142,7 @@ pub async fn make(
         scope,
         network: ask.network,
         base: None,
+        folder: String::new(),
         inputs: BTreeMap::new(),
         lock_patch: None,
     }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use crate::chart::Version;
 use crate::diagnostic::Location;
 use crate::finding::{Code, Finding, Holder};
 use crate::lock::{Difference, Lockfile, Pin};
@@ -15,7 +16,7 @@ use crate::settings::{
     Accept, Access, KeySigning, KeylessSigning, PastSigner, RegistrySettings, RootPath, SETTINGS_FILE, Settings,
     Signing, SigningService,
 };
-use crate::workspace::{KeyringSource, LOCK_FILE, Mirror, Trust, Workspace};
+use crate::workspace::{CHARTS, KeyringSource, LOCK_FILE, Mirror, Trust, Workspace};
 
 /// One side of the comparison.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +37,8 @@ pub fn changes(base: Option<Trusted<'_>>, here: Trusted<'_>) -> Vec<Finding> {
     };
     settings(&base.workspace.settings, &here.workspace.settings, &mut told);
     signing(base.workspace, here.workspace, &mut told);
-    mirrors(&base.workspace.mirrors, &here.workspace.mirrors, &mut told);
+    mirrors(base, here, &mut told);
+    charts(base.workspace, here.workspace, &mut told);
     pins(base, here, &mut told);
     keyrings(base, here, &mut told);
     told.0
@@ -58,7 +60,7 @@ impl Told {
         }
     }
 
-    /// About a pin, or what was one.
+    /// About a pin.
     fn pin(&mut self, pin: &Pin, message: impl Into<String>) -> &mut Finding {
         let at = pin.location().unwrap_or_else(|| Location::file(LOCK_FILE));
         self.0.push(Finding::of(Code::Trust, &pin.reference(), message, NEXT).at(Some(at)));
@@ -70,13 +72,21 @@ impl Told {
 /// All that a workspace trusts, told as new.
 fn everything(here: &Workspace, told: &mut Told) {
     // Taken apart, so that a new field cannot be forgotten here.
-    let Settings { publish, publish_location, signing, signing_location, max_changes, registries, accept } =
-        &here.settings;
+    let Settings {
+        publish,
+        publish_location,
+        signing,
+        signing_location,
+        max_changes,
+        max_changes_location,
+        registries,
+        accept,
+    } = &here.settings;
     told.say(publish_location, format!("`[publish] repository` is `{publish}`"));
     let fields = signing_fields(here).into_iter().map(|(field, value)| format!(", {field} `{value}`"));
     told.say(signing_location, format!("`[signing] method` is `{}`{}", signing.method(), fields.collect::<String>()));
     if *max_changes != Settings::MAX_CHANGES {
-        told.say(&settings_file(), format!("`[apply] max-changes` is `{max_changes}`"));
+        told.say(max_changes_location, format!("`[apply] max-changes` is `{max_changes}`"));
     }
     for (host, settings) in registries {
         registry(host, &RegistrySettings::default(), settings, told);
@@ -95,10 +105,19 @@ fn settings_file() -> Location {
 
 fn settings(base: &Settings, here: &Settings, told: &mut Told) {
     // Taken apart, so that a new field cannot be forgotten here. `signing` looks at its own fields.
-    let Settings { publish, publish_location, signing: _, signing_location: _, max_changes, registries, accept } = here;
+    let Settings {
+        publish,
+        publish_location,
+        signing: _,
+        signing_location: _,
+        max_changes,
+        max_changes_location,
+        registries,
+        accept,
+    } = here;
     told.differs(publish_location, "`[publish] repository`", &base.publish, publish);
     if *max_changes > base.max_changes {
-        told.differs(&settings_file(), "`[apply] max-changes`", &base.max_changes, max_changes);
+        told.differs(max_changes_location, "`[apply] max-changes`", &base.max_changes, max_changes);
     }
     let hosts: BTreeSet<_> = base.registries.keys().chain(registries.keys()).collect();
     let plain = RegistrySettings::default();
@@ -191,28 +210,65 @@ fn registry(host: &str, base: &RegistrySettings, here: &RegistrySettings, told: 
         Access::Layout(path) => format!("the layouts in {path}"),
     };
     // How many requests it gets at once is no matter of trust.
-    let RegistrySettings { access, concurrency: _, token_realm } = here;
-    told.differs(&settings_file(), &format!("the registry `{host}`"), &text(&base.access), &text(access));
+    let RegistrySettings { access, concurrency: _, token_realm, location } = here;
+    let at = location.clone().unwrap_or_else(settings_file);
+    told.differs(&at, &format!("the registry `{host}`"), &text(&base.access), &text(access));
     let realm = |realm: &Option<url::Url>| realm.as_ref().map_or("none".to_owned(), ToString::to_string);
     let what = format!("who gets the credential of `{host}`");
-    told.differs(&settings_file(), &what, &realm(&base.token_realm), &realm(token_realm));
+    told.differs(&at, &what, &realm(&base.token_realm), &realm(token_realm));
 }
 
-fn mirrors(base: &[Mirror], here: &[Mirror], told: &mut Told) {
-    let old: BTreeMap<&Repository, &Mirror> = base.iter().map(|mirror| (&mirror.destination, mirror)).collect();
-    let new: BTreeSet<&Repository> = here.iter().map(|mirror| &mirror.destination).collect();
-    for mirror in here {
+fn by_destination(workspace: &Workspace) -> BTreeMap<&Repository, &Mirror> {
+    workspace.mirrors.iter().map(|mirror| (&mirror.destination, mirror)).collect()
+}
+
+fn mirrors(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
+    let (old, new) = (by_destination(base.workspace), by_destination(here.workspace));
+    for mirror in &here.workspace.mirrors {
         match old.get(&mirror.destination) {
-            Some(before) => one_mirror(before, mirror, told),
+            Some(before) => {
+                one_mirror(before, mirror, told);
+                versions(base.lockfile, before, mirror, told);
+            }
             None => new_mirror(mirror, told),
         }
     }
-    for gone in base.iter().filter(|mirror| !new.contains(&mirror.destination)) {
+    for gone in base.workspace.mirrors.iter().filter(|mirror| !new.contains_key(&mirror.destination)) {
+        let versions: Vec<&str> = gone.versions.iter().map(|declared| declared.version.as_str()).collect();
         let message = format!(
-            "{} is mirrored no longer: what is published stays, no longer audited, and the name is free for anything",
-            gone.destination
+            "{} is mirrored no longer ({}): {UNWATCHED}, and the name is free for anything",
+            gone.destination,
+            versions.join(", ")
         );
         told.say(&Location::file(LOCK_FILE), message);
+    }
+}
+
+/// What becomes of whatever leaves manifests and charts.
+const UNWATCHED: &str = "what is published stays, no longer audited";
+
+/// The versions that a mirror had, and has no longer: whatever happens to their names, nobody looks.
+fn versions(base: &Lockfile, before: &Mirror, mirror: &Mirror, told: &mut Told) {
+    let now: BTreeSet<&Version> = mirror.versions.iter().map(|declared| &declared.version).collect();
+    for gone in before.versions.iter().map(|declared| &declared.version).filter(|gone| !now.contains(gone)) {
+        let reference = mirror.destination.tagged(gone.tag());
+        let pinned = base.get(&mirror.destination, gone).map(|pin| (Holder::Base, pin.digest));
+        let message = format!("it is declared no longer: {UNWATCHED}");
+        let at = Some(Location::file(mirror.file.clone()));
+        let finding = Finding::of(Code::Trust, &reference, message, NEXT).at(at);
+        told.0.push(Finding { digests: pinned.into_iter().collect(), ..finding });
+    }
+}
+
+/// First-party charts whose folder is gone. Folders count, not charts: those are left out where one of them is wrong.
+fn charts(base: &Workspace, here: &Workspace, told: &mut Told) {
+    for gone in base.chart_folders.iter().filter(|name| !here.chart_folders.contains(name)) {
+        let version = base.charts.iter().find(|chart| chart.name == *gone).map(|chart| format!(" {}", chart.version));
+        let message = format!(
+            "the first-party chart {gone}{} is removed: {UNWATCHED}, and the name is free for anything",
+            version.unwrap_or_default()
+        );
+        told.say(&Location::file(format!("{CHARTS}/{gone}")), message);
     }
 }
 
@@ -240,7 +296,7 @@ fn fingerprints(mirror: &Mirror) -> String {
 }
 
 fn one_mirror(base: &Mirror, here: &Mirror, told: &mut Told) {
-    // Taken apart, so that a new field cannot be forgotten here. The versions have their pins.
+    // Taken apart, so that a new field cannot be forgotten here. `versions` looks at its own.
     let Mirror {
         name: _,
         file: _,
@@ -273,13 +329,17 @@ fn pins(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
             None => new_pin(base.lockfile, pin, told),
         }
     }
-    // A mirror that is gone was told as a whole.
-    let mirrored: BTreeSet<&Repository> = here.workspace.mirrors.iter().map(|mirror| &mirror.destination).collect();
-    let is_gone = |pin: &&Pin| here.lockfile.get(&pin.destination, &pin.version).is_none();
-    for pin in base.lockfile.pins().iter().filter(is_gone).filter(|pin| mirrored.contains(&pin.destination)) {
-        let message = format!("{} is pinned no longer: what is published stays, no longer audited", pin.digest);
-        // Its line is one of the base.
-        told.pin(pin, message).location = Some(Location::file(LOCK_FILE));
+    // Mirrors and versions that are declared no longer were told as such.
+    let mirrors = by_destination(here.workspace);
+    for pin in base.lockfile.pins() {
+        let declared = mirrors
+            .get(&pin.destination)
+            .and_then(|mirror| mirror.versions.iter().find(|declared| declared.version == pin.version));
+        if let (Some(declared), None) = (declared, here.lockfile.get(&pin.destination, &pin.version)) {
+            let message = "its pin is gone while the version is still declared: a new one takes whatever bytes the source has by then";
+            let finding = Finding::of(Code::Trust, &pin.reference(), message, NEXT).at(Some(declared.location.clone()));
+            told.0.push(Finding { digests: vec![(Holder::Base, pin.digest)], ..finding });
+        }
     }
 }
 
@@ -327,8 +387,7 @@ fn keyrings_of(side: Trusted<'_>, mirror: &Mirror) -> BTreeSet<Digest> {
 
 /// Keyrings that did not verify a destination before, with the keys that come, go and are revoked.
 fn keyrings(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
-    let old: BTreeMap<&Repository, &Mirror> =
-        base.workspace.mirrors.iter().map(|mirror| (&mirror.destination, mirror)).collect();
+    let old = by_destination(base.workspace);
     for mirror in &here.workspace.mirrors {
         let before = old.get(&mirror.destination).map(|mirror| keyrings_of(base, mirror)).unwrap_or_default();
         for digest in keyrings_of(here, mirror).difference(&before) {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::report::escape::terminal;
 use crate::report::view::{Finding, Plan};
-use crate::report::words::count;
+use crate::report::words::{WHERE_ALL, count};
 
 /// How many annotations of a kind GitHub shows for a step.
 const MOST: usize = 10;
@@ -21,19 +21,22 @@ pub fn plan(text: &str) -> Result<String, String> {
         plan.findings().into_iter().filter(|finding| finding.severity == "blocking").collect();
     let mut out = String::new();
     for finding in blocking.iter().take(MOST) {
-        one(&mut out, finding);
+        one(&mut out, &plan.folder, finding);
     }
     if blocking.len() > MOST {
-        let rest = count(blocking.len() - MOST, "more finding");
-        let _ = writeln!(out, "::notice title=chartsync::{rest} withhold something: the summary has all of them");
+        let rest = blocking.len() - MOST;
+        let (findings, withhold) = (count(rest, "more finding"), if rest == 1 { "withholds" } else { "withhold" });
+        let _ = writeln!(out, "::notice title=chartsync::{findings} {withhold} something: {WHERE_ALL}");
     }
     Ok(out)
 }
 
-fn one(out: &mut String, finding: &Finding) {
+/// `folder` is the workspace's in its repository: GitHub names files from the repository's root.
+fn one(out: &mut String, folder: &str, finding: &Finding) {
     out.push_str("::error ");
     if let Some(location) = &finding.location {
-        let _ = write!(out, "file={},", property(&location.file));
+        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let _ = write!(out, "file={},", property(&format!("{folder}{}", location.file)));
         for (name, number) in [("line", location.line), ("col", location.column)] {
             if let Some(number) = number {
                 let _ = write!(out, "{name}={number},");
@@ -70,6 +73,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::Plan;
     use crate::report::json;
     use crate::report::samples::{Words, assert_golden, assert_line, nasty};
 
@@ -80,6 +84,19 @@ mod tests {
         quiet.rows.clear();
         assert_eq!(plan(&json::plan(&quiet)).unwrap(), "");
         plan("{}").unwrap_err();
+    }
+
+    /// GitHub names files from the repository's root, a plan from the workspace's.
+    #[test]
+    fn a_file_is_named_from_the_repositorys_root() {
+        let mut here = Words("").plan();
+        let check = |plan: &Plan, expect: &str| {
+            let text = super::plan(&json::plan(plan)).unwrap();
+            assert!(text.starts_with(&format!("::error file={expect},line=8,")), "{text}");
+        };
+        check(&here, "deploy/charts/mirrors/cert-manager.yaml");
+        here.folder = String::new();
+        check(&here, "mirrors/cert-manager.yaml");
     }
 
     #[test]
@@ -94,11 +111,9 @@ mod tests {
             assert_eq!(text.lines().find(|line| line.starts_with("::notice ")), expect);
         };
         check(10, None);
-        check(11, Some("::notice title=chartsync::1 more finding withhold something: the summary has all of them"));
-        check(
-            5_000,
-            Some("::notice title=chartsync::4990 more findings withhold something: the summary has all of them"),
-        );
+        let rest = |words: &str| format!("::notice title=chartsync::{words} something: {WHERE_ALL}");
+        check(11, Some(&rest("1 more finding withholds")));
+        check(5_000, Some(&rest("4990 more findings withhold")));
         value["charts"][0]["findings"][0]["message"] = "x".repeat(100_000).into();
         assert!(plan(&value.to_string()).unwrap().len() < 10_000);
     }
@@ -130,7 +145,7 @@ mod tests {
                 prop_assert!(data.lines().count() <= 4, "{}", data);
             }
             let first = read(text.lines().next().unwrap());
-            let file = format!("mirrors/cert-manager.yaml{words}");
+            let file = format!("deploy/charts{words}/mirrors/cert-manager.yaml{words}");
             prop_assert_eq!(&first.1[0].1, &terminal(&file));
         }
     }

@@ -5,15 +5,41 @@ use crate::finding::Code;
 use crate::plan::{Network, Plan, Scope, State};
 use crate::report::words::{are, as_what, count, stale};
 
+/// Whether it is safe to merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Safe {
+    Yes,
+    /// If a person agrees with the warnings.
+    Warned,
+    /// The registries give no reason against it; what it does to trust was compared with nothing.
+    Registries,
+    No,
+    Unknown,
+}
+
+impl Safe {
+    /// Its stable name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::Warned => "yes-with-warnings",
+            Self::Registries => "registries-only",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// The answer and what it rests on.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// `yes`, `yes` with a condition, `no`, or `cannot tell`.
+    pub(super) safe: Safe,
+    /// As people read it.
     pub(super) word: &'static str,
     pub(super) reason: String,
 }
 
-/// The answer of a plan: never `yes` when it is filtered, offline or failed.
+/// The answer of a plan: never `yes` when it is filtered, offline or failed, nor when it was compared with no base.
 pub(super) fn answer(plan: &Plan) -> Answer {
     let mut blocking = Vec::new();
     let of = |state: fn(&State) -> bool| plan.rows.iter().filter(|row| state(&row.state)).count();
@@ -41,10 +67,14 @@ pub(super) fn answer(plan: &Plan) -> Answer {
         blocking.push(format!("{} could not be examined", count(failed, "chart")));
     }
     if !blocking.is_empty() {
-        return Answer { word: if certain { "no" } else { "cannot tell" }, reason: blocking.join(", ") };
+        let (safe, word) = if certain { (Safe::No, "no") } else { (Safe::Unknown, CANNOT_TELL) };
+        return Answer { safe, word, reason: blocking.join(", ") };
     }
-    if plan.all_is_well() { yes(plan) } else { Answer { word: "cannot tell", reason: unknown(plan) } }
+    let unknown = unknown(plan);
+    if unknown.is_empty() { yes(plan) } else { Answer { safe: Safe::Unknown, word: CANNOT_TELL, reason: unknown } }
 }
+
+const CANNOT_TELL: &str = "cannot tell";
 
 fn yes(plan: &Plan) -> Answer {
     let changes = plan.changes().count();
@@ -56,11 +86,21 @@ fn yes(plan: &Plan) -> Answer {
         (changes, _) => format!("{} would change, each verified", count(changes, "chart")),
     };
     let warnings = plan.all_findings().filter(|finding| finding.severity() == Severity::Warning).count();
-    let word = if warnings == 0 { "yes" } else { "yes, if you agree with the warnings below" };
-    Answer { word, reason: does }
+    match (&plan.base, warnings) {
+        (Some(_), 0) => Answer { safe: Safe::Yes, word: "yes", reason: does },
+        (Some(_), _) => Answer { safe: Safe::Warned, word: "yes, if you agree with the warnings below", reason: does },
+        (None, _) => Answer {
+            safe: Safe::Registries,
+            word: match warnings {
+                0 => "as far as registries tell, yes",
+                _ => "as far as registries tell, yes, if you agree with the warnings below",
+            },
+            reason: format!("{does}; what a change does to trust shows only with `--base REV`"),
+        },
+    }
 }
 
-/// Why a plan without a blocking finding still cannot answer.
+/// Why a plan without a blocking finding still cannot answer; nothing where it can.
 fn unknown(plan: &Plan) -> String {
     let mut reasons = Vec::new();
     if plan.network == Network::Offline {

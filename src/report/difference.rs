@@ -4,6 +4,7 @@
 
 use crate::chart::difference::{Change, Changes, Dependency, Difference, Image, Listed, Matter, Notice, Unread};
 use crate::oci::{Digest, Reference, Repository};
+use crate::report::words;
 
 /// The most places that are named of what was not read for one reason.
 const PLACES: usize = 4;
@@ -138,7 +139,8 @@ pub(super) fn sections(difference: &Difference) -> Vec<Section> {
             (format!("{}  {sizes} bytes", file.path), None)
         }),
     ];
-    sections.push(not_read(unread));
+    // What cannot be told deserves that look no less.
+    sections.insert(1, not_read(unread));
     sections.retain(|section| !section.entries.is_empty());
     sections
 }
@@ -178,13 +180,29 @@ fn counts<T>(changes: &Changes<T>) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// What a plan tells at once: what deserves a second look, then images; and how many of them there are more.
+/// What a plan tells at once: what deserves a second look, what could not be read, then images; and how many more there are of
+/// what is listed.
 pub(super) fn brief(difference: &Difference) -> (Vec<Entry>, usize) {
-    let Difference { notices, images, .. } = difference;
+    let Difference { notices, images, unread, .. } = difference;
     let mut entries: Vec<Entry> = notices.first.iter().take(BRIEF).map(notice).collect();
     entries.extend(of_images(images).entries.into_iter().take(BRIEF));
     let more = (notices.count + images.count()).saturating_sub(entries.len());
+    if unread.count > 0 {
+        let at = notices.first.len().min(BRIEF);
+        entries.insert(at, unread_at_once(unread));
+    }
     (entries, more)
+}
+
+/// Everything that was not read as one line, with the first places.
+fn unread_at_once(unread: &Listed<Unread>) -> Entry {
+    let mut places: Vec<String> = unread.first.iter().map(|one| place(&one.file, one.line)).collect();
+    places.dedup();
+    let more = unread.count > places.len().min(PLACES);
+    places.truncate(PLACES);
+    places.extend(more.then(|| "…".to_owned()));
+    let text = words::count(unread.count, "place");
+    Entry { sign: '!', label: "changed, not read", text, place: Some(places.join(", ")) }
 }
 
 /// All kinds of change with their numbers, in one line.
@@ -192,7 +210,7 @@ pub(super) fn summary(difference: &Difference) -> String {
     if difference.is_empty() {
         return "the same files".to_owned();
     }
-    let Difference { images, dependencies, objects, values, files, .. } = difference;
+    let Difference { images, dependencies, objects, values, files, unread, notices: _, about: _ } = difference;
     let counts = [
         ("images", counts(images)),
         ("dependencies", counts(dependencies)),
@@ -201,7 +219,8 @@ pub(super) fn summary(difference: &Difference) -> String {
         ("files", counts(files)),
     ];
     let told = counts.iter().filter(|(_, counts)| !counts.is_empty()).map(|(what, counts)| format!("{what} {counts}"));
-    told.collect::<Vec<_>>().join("; ")
+    let not_read = (unread.count > 0).then(|| format!("{} not read", words::count(unread.count, "place")));
+    told.chain(not_read).collect::<Vec<_>>().join("; ")
 }
 
 /// `old → new`, or the side that there is.

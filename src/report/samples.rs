@@ -118,6 +118,7 @@ pub(super) fn plan_of(rows: Vec<Row>) -> Plan {
         scope: Scope::Whole,
         network: Network::Online,
         base: None,
+        folder: String::new(),
         inputs: BTreeMap::from([("mirrors.lock".to_owned(), digest('1'))]),
         lock_patch: None,
     }
@@ -220,6 +221,7 @@ impl Words<'_> {
             ),
         ];
         plan.base = Some(self.message("main"));
+        plan.folder = self.message("deploy/charts");
         plan.lock_patch = Some(LockPatch {
             file: self.message("lock.patch"),
             pins: 2,

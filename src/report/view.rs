@@ -29,6 +29,8 @@ pub(super) struct Plan {
     pub(super) tool: String,
     pub(super) lock_patch: Option<LockPatch>,
     pub(super) base: Option<String>,
+    pub(super) folder: String,
+    pub(super) safe_to_merge: String,
     pub(super) answer: String,
     pub(super) reason: String,
     pub(super) counts: BTreeMap<String, usize>,

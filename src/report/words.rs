@@ -117,12 +117,12 @@ pub(super) fn state(name: &str) -> (char, &'static str) {
     }
 }
 
-/// How many charts are without provenance, and how many of those are news.
-pub(super) fn unsigned(all: usize, news: usize) -> String {
-    let new = match news {
+/// How many charts are without provenance, and how many of those the change brings.
+pub(super) fn unsigned(all: usize, new: usize) -> String {
+    let new = match new {
         0 => String::new(),
-        _ if news == all => ", new here".to_owned(),
-        _ => format!(", {news} of them new here"),
+        _ if new == all => ", new or changed here".to_owned(),
+        _ => format!(", {new} of them new or changed here"),
     };
     format!("{} {} without provenance{new}", count(all, "chart"), are(all))
 }
@@ -147,4 +147,7 @@ pub(super) fn patch(pins: usize, dropped: usize, keyrings: usize) -> String {
 }
 
 /// How a patch of the lockfile is applied.
-pub const APPLY_PATCH: &str = "in the workspace's root, review the pins, and commit";
+pub const APPLY_PATCH: &str = "in the repository's root, review the pins, and commit";
+
+/// Where everything is that a view has no room for.
+pub(super) const WHERE_ALL: &str = "`plan.json` has all of it (in GitHub Actions: in the artifact `plan` of this run)";

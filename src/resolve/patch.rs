@@ -31,22 +31,23 @@ pub enum PatchError {
     Git(#[from] TreeError),
 }
 
-/// The patch that `git apply` takes in the workspace's root; `lockfile` is the file's bytes as they are. Nothing where `lock` would
-/// write nothing.
+/// The patch that `git apply` takes in the repository, of which the workspace is this `folder`; `lockfile` is the file's bytes as they
+/// are. Nothing where `lock` would write nothing.
 pub fn make(
     workspace: &Workspace,
+    folder: &str,
     lockfile: Option<&[u8]>,
     resolution: &Resolution,
     file: String,
 ) -> Result<Option<(Vec<u8>, LockPatch)>, PatchError> {
-    let folder = tempfile::tempdir()?;
+    let sides = tempfile::tempdir()?;
     let write = |side: &str, name: &str, bytes: &[u8]| {
-        let path = folder.path().join(side).join(name);
+        let path = sides.path().join(side).join(folder).join(name);
         path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
         write_whole(&path, &[bytes], Readers::All)
     };
     for side in ["a", "b"] {
-        std::fs::create_dir(folder.path().join(side))?;
+        std::fs::create_dir(sides.path().join(side))?;
     }
     if let Some(bytes) = lockfile {
         write("a", LOCK_FILE, bytes)?;
@@ -57,7 +58,7 @@ pub fn make(
         write("b", &keyring_file(digest), bytes)?;
         keyrings += 1;
     }
-    let patch = patch(&folder.path().canonicalize()?)?;
+    let patch = patch(&sides.path().canonicalize()?)?;
     if patch.is_empty() {
         return Ok(None);
     }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub signing_location: Location,
     /// More changes than this withhold the whole `apply`.
     pub max_changes: usize,
+    /// Where `max-changes` stands: the file, where it does not.
+    pub max_changes_location: Location,
     /// What is special about a registry, by `host[:port]`.
     pub registries: BTreeMap<String, RegistrySettings>,
     /// The reviewed exceptions.
@@ -163,6 +165,8 @@ pub struct RegistrySettings {
     pub concurrency: Option<NonZeroUsize>,
     /// A token server on another host that may be given this registry's credential: scheme, host and port.
     pub token_realm: Option<Url>,
+    /// Where the registry's table stands; none where there is none.
+    pub location: Option<Location>,
 }
 
 /// How a registry is reached.

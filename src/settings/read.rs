@@ -8,10 +8,10 @@ use std::ops::Range;
 use url::Url;
 
 use super::{
-    Accept, Acceptable, Access, KeySigning, KeylessSigning, PastSigner, RegistrySettings, RootPath, Settings, Signing,
-    SigningService, is_loopback,
+    Accept, Acceptable, Access, KeySigning, KeylessSigning, PastSigner, RegistrySettings, RootPath, SETTINGS_FILE,
+    Settings, Signing, SigningService, is_loopback,
 };
-use crate::diagnostic::{Problem, code};
+use crate::diagnostic::{Location, Problem, code};
 use crate::document::{Reader, Table, nearest, parsed, quote, unknown_help};
 use crate::oci::{Reference, Repository, Target};
 
@@ -31,10 +31,12 @@ pub(super) fn settings(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Option<
     });
     let signing_table = root.table(reader, "signing");
     let signing = signing_table.as_ref().and_then(|table| signing(reader, table));
-    let max_changes = root.table(reader, "apply").and_then(|table| {
+    let apply = root.table(reader, "apply");
+    let max_changes = apply.as_ref().and_then(|table| {
         table.check(reader, &[], &["max-changes"]);
         table.number(reader, "max-changes", 0..=u64::from(u32::MAX))
     });
+    let max_changes_at = apply.as_ref().and_then(|table| table.get("max-changes")).map(toml::Spanned::span);
     let registries = registries(reader, root);
     let accept = root.tables(reader, "accept").iter().filter_map(|table| accept(reader, table)).collect::<Vec<_>>();
     refuse_twins(reader, &accept);
@@ -44,6 +46,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, root: &Table<'_, '_>) -> Option<
         signing: signing?,
         signing_location: reader.location(signing_table?.at()),
         max_changes: max_changes.and_then(|number| usize::try_from(number).ok()).unwrap_or(Settings::MAX_CHANGES),
+        max_changes_location: max_changes_at.map_or_else(|| Location::file(SETTINGS_FILE), |at| reader.location(&at)),
         registries,
         accept,
     })
@@ -230,7 +233,8 @@ fn registry(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> RegistrySettings 
         None if plain => Access::PlainHttp,
         None => Access::Https,
     };
-    RegistrySettings { access, concurrency: concurrency(reader, table), token_realm }
+    let location = Some(reader.location(table.at()));
+    RegistrySettings { access, concurrency: concurrency(reader, table), token_realm, location }
 }
 
 fn is_origin(url: &Url) -> bool {

@@ -33,17 +33,7 @@ struct Object {
 impl Revision {
     /// Resolves `revision` and lists its files below `root`.
     pub(super) fn open(root: &Path, revision: &str) -> Result<Self, TreeError> {
-        let prefix = git(root, "rev-parse", &["--show-prefix"])?;
-        if !prefix.status.success() {
-            let message = stderr(&prefix);
-            return Err(if message.contains("not a git repository") {
-                TreeError::NoRepository(root.display().to_string())
-            } else {
-                TreeError::Git("rev-parse", message)
-            });
-        }
-        let prefix = String::from_utf8(prefix.stdout).map_err(|_| TreeError::Name(root.display().to_string()))?;
-        let prefix = prefix.strip_suffix('\n').unwrap_or(&prefix);
+        let prefix = prefix(root)?;
         let unknown = || TreeError::UnknownRevision(crate::document::quote(revision));
         if revision.is_empty() || revision.contains(['\n', '\0']) {
             return Err(unknown());
@@ -54,7 +44,7 @@ impl Revision {
         if commit.is_empty() {
             return Err(unknown());
         }
-        let files = list_all(root, &commit, prefix)?;
+        let files = list_all(root, &commit, &prefix)?;
         Ok(Self { root: root.to_owned(), commit, files })
     }
 
@@ -230,6 +220,26 @@ fn parse_entry(line: &str) -> Option<(&str, Object)> {
     // Submodules have `-` for a size.
     let size = facts.next()?.parse().unwrap_or_default();
     Some((path, Object { kind, id, size }))
+}
+
+/// The folder of a Git repository that `root` is, without a slash at its end: empty at the repository's root.
+pub fn folder_in_repository(root: &Path) -> Result<String, TreeError> {
+    Ok(prefix(root)?.trim_end_matches('/').to_owned())
+}
+
+/// The folder, with a slash at its end unless it is empty.
+fn prefix(root: &Path) -> Result<String, TreeError> {
+    let prefix = git(root, "rev-parse", &["--show-prefix"])?;
+    if !prefix.status.success() {
+        let message = stderr(&prefix);
+        return Err(if message.contains("not a git repository") {
+            TreeError::NoRepository(root.display().to_string())
+        } else {
+            TreeError::Git("rev-parse", message)
+        });
+    }
+    let prefix = String::from_utf8(prefix.stdout).map_err(|_| TreeError::Name(root.display().to_string()))?;
+    Ok(prefix.strip_suffix('\n').unwrap_or(&prefix).to_owned())
 }
 
 /// The patch that makes the files of folder `a` those of folder `b`, both below `folder`, as `git apply` takes it: text as a

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 
 pub use charts::{Dependency, FirstParty};
 pub use edit::{Edit, EditError, Editable, editable};
-pub use git::{Revision, patch};
+pub use git::{Revision, folder_in_repository, patch};
 pub use keyrings::{Keyrings, keyring_file};
 pub use manifest::{DeclaredVersion, KeyringSource, Mirror, Trust};
 pub use schema::MIRROR_SCHEMA;

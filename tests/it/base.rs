@@ -84,7 +84,7 @@ fn how_registries_are_reached() {
     repository.setting("concurrency = 2", "plain-http = true", &[host, "https", "plain http"]);
     repository.setting("concurrency = 2", "layout = \"somewhere\"", &[host, "https", "somewhere"]);
     let realm = "token-realm = \"https://auth.example\"";
-    repository.setting("concurrency = 2", realm, &["credential", host, "https://auth.example"]);
+    repository.setting("concurrency = 2", realm, &["credential", host, "https://auth.example", "chartsync.toml:5:1"]);
     let other = "[registry.\"charts.example\"]\nplain-http = true\n[registry.\"upstream.example\"]";
     repository.setting("[registry.\"upstream.example\"]", other, &["`charts.example`", "plain http"]);
 }
@@ -107,7 +107,11 @@ fn where_it_is_published_and_what_is_excepted() {
         let words = [&format!("`{finding}`"), DIGEST, "because I say so", "chartsync.toml:"];
         repository.setting("[registry", &entry, &words);
     }
-    repository.setting("[signing]", "[apply]\nmax-changes = 9999\n[signing]", &["max-changes", "9999"]);
+    repository.setting(
+        "[signing]",
+        "[apply]\nmax-changes = 9999\n[signing]",
+        &["max-changes", "9999", "chartsync.toml:4:15"],
+    );
 }
 
 #[test]
@@ -198,10 +202,60 @@ fn what_becomes_of_pins() {
     sides.workspace.write("mirrors.lock", sides.lockfile().replace(&archive, DIGEST));
     let ran = sides.workspace.run("plan --base HEAD");
     assert!(ran.said().contains("web:1.1.0") && ran.said().contains("archive"), "{ran}");
+    // Its pin dropped with it, or left behind: the version is audited no longer.
+    for locks in [true, false] {
+        sides.restore();
+        sides.mirror("web", &["1.1.0"]);
+        if locks {
+            sides.workspace.run("lock").ok();
+        }
+        let ran = sides.workspace.run("plan --base HEAD").ok().says("t trust").says("web:1.0.0");
+        let ran =
+            ran.says("it is declared no longer: what is published stays, no longer audited").says("mirrors/web.yaml");
+        ran.says("safe to merge? yes, if you agree with the warnings below");
+    }
+    // A pin that is gone while its version stays is taken anew from whatever the source has.
     sides.restore();
+    let blocks = crate::sides::blocks(&sides.lockfile());
+    sides.workspace.write("mirrors.lock", sides.lockfile().replace(blocks[0].trim_end(), ""));
+    let ran = sides.workspace.run("plan --base HEAD").exits(3).says("t trust").says("web:1.0.0");
+    ran.says("its pin is gone while the version is still declared").says("mirrors/web.yaml:");
+}
+
+/// What leaves the set of audited charts is told in all three views.
+#[test]
+fn what_is_watched_no_longer() {
+    needs!(Tool::Git);
+    let sides = crate::sides::Sides::pinned(&["1.0.0", "1.1.0"]);
+    for chart in ["own", "other"] {
+        sides
+            .workspace
+            .write(&format!("charts/{chart}/Chart.yaml"), format!("apiVersion: v2\nname: {chart}\nversion: 1.2.3\n"));
+    }
+    sides.workspace.run("apply").ok();
+    sides.workspace.write(".gitignore", "/upstream\n/published\n");
+    sides.workspace.commit();
+    let quiet = sides.workspace.run("plan --base HEAD").ok();
+    assert!(quiet.said().contains("safe to merge? yes: nothing to do") && !quiet.said().contains("t trust"), "{quiet}");
+    let tells = |words: &[&str]| {
+        for format in ["human", "markdown", "json"] {
+            let ran = sides.workspace.run(&format!("plan --base HEAD --format {format}")).ok();
+            for word in words {
+                assert!(ran.stdout().contains(word), "{format}: no {word:?} in {ran}");
+            }
+        }
+    };
+    std::fs::remove_dir_all(sides.workspace.path("charts/own")).unwrap();
+    tells(&["the first-party chart own 1.2.3 is removed", "no longer audited", "charts/own", "yes, if you agree"]);
+    // Also where only mirrors are asked about, and one chart is wrong: that one is not removed.
+    sides.workspace.write("charts/other/Chart.yaml", "name: [\n");
+    let ran = sides.workspace.run("plan --base HEAD --only mirrors").ok();
+    assert!(ran.said().contains("chart own 1.2.3 is removed") && !ran.said().contains("chart other"), "{ran}");
+    sides.workspace.git("checkout --quiet -- charts");
     sides.mirror("web", &["1.1.0"]);
-    sides.workspace.run("lock").ok();
-    sides.workspace.run("plan --base HEAD").says("t trust").says("web:1.0.0");
+    tells(&["web:1.0.0", "is declared no longer", "no longer audited"]);
+    std::fs::remove_file(sides.workspace.path("mirrors/web.yaml")).unwrap();
+    tells(&["web is mirrored no longer (1.0.0, 1.1.0)", "no longer audited"]);
 }
 
 /// With nothing to compare with, each setting, mirror and exception is told by itself, whatever the reason.

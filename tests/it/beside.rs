@@ -165,7 +165,7 @@ fn charts_without_provenance_are_counted_with_their_reasons() {
     sides.accept("unsigned", "bare:1.0.0", &image.digest());
     sides.workspace.run("lock").ok();
     let human = [
-        "2 charts are without provenance, new here",
+        "2 charts are without provenance, new or changed here",
         "bare 1.0.0: accepted: for one test",
         "loose 1.0.0: its manifest does not require one",
     ];

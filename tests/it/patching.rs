@@ -208,3 +208,46 @@ fn a_file_that_is_no_patch_is_left_alone() {
         }
     }
 }
+
+/// A workspace that is a folder of a repository: the patch and GitHub's annotations name files from the repository's root.
+#[test]
+fn a_workspace_below_the_repositorys_root() {
+    needs!(Tool::Git);
+    let sides = Sides::pinned(&["1.0.0"]);
+    sides.upstream("web", "1.1.0", "");
+    let folder = "deploy/our charts";
+    let below = sides.workspace.path(folder);
+    let kept = sides.workspace.path("../below");
+    crate::sides::copy_folder(&sides.workspace.path(""), &kept);
+    fs::remove_dir_all(sides.workspace.path("")).unwrap();
+    crate::sides::copy_folder(&kept, &below);
+    sides.workspace.write(".gitignore", "upstream\npublished\n");
+    let manifest = format!("{folder}/mirrors/web.yaml");
+    sides.workspace.write(&manifest, sides.workspace.read(&manifest).replace("  - 1.0.0\n", "  - 1.0.0\n  - 1.1.0\n"));
+    sides.workspace.commit();
+    let below_run = |words: &[&str]| {
+        let mut command = sides.workspace.command();
+        crate::support::process::run(command.current_dir(&below).args(words))
+    };
+    let (patch, plan) = (sides.workspace.path("../lock.patch"), sides.workspace.path("../plan.json"));
+    below_run(&["plan", "--lock-patch", patch.to_str().unwrap(), "--out", plan.to_str().unwrap()]).exits(3);
+    let json: Value = serde_json::from_slice(&fs::read(&plan).unwrap()).unwrap();
+    assert_eq!((&json["folder"], &json["safe-to-merge"]), (&folder.into(), &"no".into()));
+    let annotations = below_run(&["render", plan.to_str().unwrap(), "--format", "annotations"]).ok();
+    annotations.says(&format!("::error file={folder}/mirrors/web.yaml,line=8,"));
+    // In the repository's root and in the workspace it is the same patch.
+    let lockfile = format!("{folder}/mirrors.lock");
+    let before = sides.workspace.read(&lockfile);
+    for at in [sides.workspace.path(""), below.clone()] {
+        let mut git = crate::support::process::hermetic(Tool::Git.path(), Path::new("/nonexistent"));
+        crate::support::process::run(git.current_dir(at).arg("apply").arg(&patch)).ok();
+        let after = sides.workspace.read(&lockfile);
+        assert!(after.contains("version = \"1.1.0\"") && after != before, "{after}");
+        sides.workspace.git("checkout --quiet --force HEAD");
+    }
+    below_run(&["lock"]).ok();
+    let locked = sides.workspace.read(&lockfile);
+    sides.workspace.git("checkout --quiet --force HEAD");
+    sides.workspace.git("apply ../lock.patch");
+    assert_eq!(sides.workspace.read(&lockfile), locked);
+}

@@ -186,7 +186,11 @@ fn a_forged_plan_publishes_nothing_that_was_not_reviewed() {
 fn a_saved_plan_is_rendered_from_its_json_alone() {
     let sides = planned();
     let printed = sides.workspace.run("plan --format markdown").ok().stdout();
-    assert!(printed.starts_with("<!-- chartsync plan -->\n### chartsync: safe to merge? ✅ yes\n"), "{printed}");
+    assert!(
+        printed
+            .starts_with("<!-- chartsync plan -->\n### chartsync: safe to merge? ⚠️ as far as registries tell, yes\n"),
+        "{printed}"
+    );
     let elsewhere = tempfile::TempDir::new().unwrap();
     fs::copy(sides.workspace.path("p.json"), elsewhere.path().join("p.json")).unwrap();
     let render = || {

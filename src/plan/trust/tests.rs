@@ -145,6 +145,7 @@ fn every_setting() {
         signing: _,
         signing_location: _,
         max_changes: _,
+        max_changes_location: _,
         registries: _,
         accept: _,
     } = &Side::new(KEY).workspace.settings;
@@ -244,7 +245,8 @@ fn every_field_of_a_manifest() {
         versions: _,
         trust: Trust { keyring: _, required: _, fingerprints: _, location: _ },
     } = side.mirror();
-    let fields = ["name", "file", "source", "destination", "versions", "keyring", "required", "fingerprints"];
+    // `versions` has a test of its own.
+    let fields = ["name", "file", "source", "destination", "keyring", "required", "fingerprints"];
     let file = "mirrors/web.yaml";
     check(
         KEY,
@@ -267,8 +269,6 @@ fn every_field_of_a_manifest() {
                 |side| side.mirror().destination = "charts.example/platform/new/web".parse().unwrap(),
                 Some((file, &["charts.example/platform/new/web is new", "up.example/charts/web", "ring.gpg"])),
             ),
-            // What was pinned stays told by its pin.
-            ("versions", |side| side.mirror().versions.clear(), None),
             (
                 "keyring: its path",
                 |side| {
@@ -323,7 +323,40 @@ fn every_field_of_a_manifest() {
             (
                 "name: removed",
                 |side| side.workspace.mirrors.clear(),
-                Some((LOCK_FILE, &["charts.example/platform/web is mirrored no longer"])),
+                Some((LOCK_FILE, &["charts.example/platform/web is mirrored no longer (1.0.0)", "no longer audited"])),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_versions_of_a_manifest() {
+    let file = "mirrors/web.yaml";
+    check(
+        KEY,
+        &["versions"],
+        &[
+            (
+                "versions: one less, its pin left behind",
+                |side| side.mirror().versions.clear(),
+                Some((
+                    file,
+                    &["platform/web", "1.0.0", "is declared no longer", "no longer audited", "(Base, ", "0002"],
+                )),
+            ),
+            (
+                "versions: another instead",
+                |side| side.mirror().versions[0].version = "1.0.1".parse().unwrap(),
+                Some((file, &["1.0.0", "is declared no longer"])),
+            ),
+            (
+                "versions: one more",
+                |side| {
+                    let mut more = side.mirror().versions[0].clone();
+                    more.version = "1.1.0".parse().unwrap();
+                    side.mirror().versions.push(more);
+                },
+                None,
             ),
         ],
     );
@@ -361,7 +394,7 @@ fn every_field_of_a_pin() {
         "app-version",
         "line",
     ];
-    let lock = LOCK_FILE;
+    let (lock, manifest) = (LOCK_FILE, "mirrors/web.yaml");
     check(
         KEY,
         &fields,
@@ -370,7 +403,7 @@ fn every_field_of_a_pin() {
             (
                 "version",
                 |side| side.pin.version = "1.1.0".parse().unwrap(),
-                Some((lock, &["is pinned no longer", "1.0.0"])),
+                Some((manifest, &["its pin is gone while the version is still declared", "1.0.0", "(Base, ", "0002"])),
             ),
             (
                 "source",
@@ -380,7 +413,7 @@ fn every_field_of_a_pin() {
             (
                 "destination",
                 |side| side.pin.destination = "charts.example/platform/x/web".parse().unwrap(),
-                Some((lock, &["is pinned no longer"])),
+                Some((manifest, &["its pin is gone while the version is still declared"])),
             ),
             (
                 "digest",
@@ -409,6 +442,39 @@ fn every_field_of_a_pin() {
             ("app-version", |side| side.pin.app_version = None, Some((lock, &["same bytes: app-version was"]))),
             ("line", |side| side.pin.line = 99, None),
         ],
+    );
+}
+
+/// Whatever is audited no longer is told, however it leaves.
+#[test]
+fn what_leaves_the_audited_set() {
+    let leaves = |change: fn(&mut Side), expect: &[&str]| {
+        let mut base = Side::new(KEY);
+        base.workspace.chart_folders = vec!["other".to_owned(), "own".to_owned()];
+        let mut here = Side::new(KEY);
+        here.workspace.chart_folders.clone_from(&base.workspace.chart_folders);
+        assert_eq!(told(Some(&base), &here), []);
+        change(&mut here);
+        let messages: Vec<String> = told(Some(&base), &here).into_iter().map(|finding| finding.message).collect();
+        assert_eq!(messages, expect);
+    };
+    leaves(
+        |side| drop(side.workspace.chart_folders.pop()),
+        &[
+            "the first-party chart own is removed: what is published stays, no longer audited, and the name is free for anything",
+        ],
+    );
+    // A chart that is wrong is a problem by itself, and no removed one.
+    leaves(|side| side.workspace.charts.clear(), &[]);
+    let told = "it is declared no longer: what is published stays, no longer audited";
+    leaves(|side| side.mirror().versions.clear(), &[told]);
+    // One line, with its pin as without.
+    leaves(
+        |side| {
+            side.mirror().versions.clear();
+            side.pin.destination = "charts.example/platform/x/web".parse().unwrap();
+        },
+        &[told],
     );
 }
 

@@ -8,7 +8,7 @@ use crate::artifact::Created;
 use crate::lock::Signer;
 use crate::plan::beside::{Beside, Continuity, OtherKeyring};
 use crate::plan::{Change, Plan, Row, State};
-use crate::report::answer::{Answer, answer};
+use crate::report::answer::{Answer, Safe, answer};
 use crate::report::words::{self, APPLY_PATCH, change_of_size, continuity, holder, made, state, unsigned_because};
 use crate::resolve::patch::LockPatch;
 
@@ -21,11 +21,11 @@ const MOST_UNSIGNED: usize = 10;
 #[must_use]
 pub fn plan(plan: &Plan) -> String {
     let mut page = Page::default();
-    let Answer { word, reason, .. } = answer(plan);
-    let tone = match word {
-        "yes" => Tone::Good,
-        "no" => Tone::Bad,
-        _ => Tone::Warning,
+    let Answer { safe, word, reason } = answer(plan);
+    let tone = match safe {
+        Safe::Yes => Tone::Good,
+        Safe::No => Tone::Bad,
+        Safe::Warned | Safe::Registries | Safe::Unknown => Tone::Warning,
     };
     page.line(0, &[strong("safe to merge? "), toned(tone, word), plain(": "), plain(reason)]);
     findings(&mut page, plan.all_findings());
@@ -131,7 +131,7 @@ fn unsigned(page: &mut Page, plan: &Plan) {
         return;
     }
     rows.sort_by_key(|(row, _)| !row.is_news());
-    let new = rows.iter().filter(|(row, _)| row.is_news()).count();
+    let new = rows.iter().filter(|(row, _)| row.is_of_the_change()).count();
     page.gap();
     page.line(0, &[plain(words::unsigned(rows.len(), new))]);
     for (row, unsigned) in rows.iter().take(MOST_UNSIGNED) {

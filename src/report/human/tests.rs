@@ -132,10 +132,31 @@ fn answers() {
     let pins = [pin("one", "1.0.0", '1', None), pin("two", "1.0.0", '2', Some('A'))];
     let check = |change: &dyn Fn(&mut Plan), expect: &str| {
         let mut made = plan_of(rows(&pins));
+        made.base = Some("main".to_owned());
         change(&mut made);
-        let text = bare(&plan(&made));
-        assert_eq!(text.lines().next(), Some(&*format!("safe to merge? {expect}")));
-        assert_eq!(expect.starts_with("yes"), made.all_is_well(), "{expect}");
+        let first = |plan: &Plan| bare(&super::plan(plan)).lines().next().unwrap_or_default().to_owned();
+        assert_eq!(first(&made), format!("safe to merge? {expect}"));
+        let json =
+            |plan: &Plan| -> serde_json::Value { serde_json::from_str(&crate::report::json::plan(plan)).unwrap() };
+        let word = match expect.split([':', ',']).next() {
+            Some("yes") if expect.starts_with("yes,") => "yes-with-warnings",
+            Some("cannot tell") => "unknown",
+            word => word.unwrap_or_default(),
+        };
+        assert_eq!(json(&made)["safe-to-merge"], word);
+        assert_eq!(json(&made)["all-is-well"], expect.starts_with("yes"), "{expect}");
+        // Compared with no base there is no unconditional answer: nobody looked what happens to trust.
+        made.base = None;
+        if expect.starts_with("yes") {
+            let rest = "; what a change does to trust shows only with `--base REV`";
+            assert_eq!(first(&made), format!("safe to merge? as far as registries tell, {expect}{rest}"));
+            assert_eq!(
+                (&json(&made)["safe-to-merge"], &json(&made)["all-is-well"]),
+                (&"registries-only".into(), &false.into())
+            );
+        } else {
+            assert_eq!(first(&made), format!("safe to merge? {expect}"));
+        }
     };
     let find = |plan: &mut Plan, at: usize, code| {
         let finding = Finding::of(code, &plan.rows[at].reference.clone(), "it is so", "");

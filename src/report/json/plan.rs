@@ -10,6 +10,7 @@ use crate::diagnostic::Severity;
 use crate::oci::strict_json;
 use crate::plan::saved::{Basis, Seen, TOOL};
 use crate::plan::{Plan, Scope};
+use crate::report::answer::{Answer, Safe, answer};
 use crate::resolve::patch::LockPatch;
 
 /// The schema of a plan's JSON, compiled in.
@@ -26,7 +27,11 @@ struct WirePlan {
     network: &'static str,
     /// The revision that it was compared with.
     base: Option<String>,
-    /// Whether it is safe to merge, and why: the first line of every view.
+    /// The workspace's folder below its Git repository's root.
+    folder: String,
+    /// Whether it is safe to merge: the stable word.
+    safe_to_merge: &'static str,
+    /// The same for people, and why: the first line of every view.
     answer: &'static str,
     reason: String,
     all_is_well: bool,
@@ -72,7 +77,7 @@ impl From<&LockPatch> for WireLockPatch {
 pub fn plan(plan: &Plan) -> String {
     let has_changes = plan.changes().next().is_some();
     let is_stopped = plan.findings.iter().any(|finding| finding.severity() == Severity::Blocking);
-    let answer = crate::report::answer::answer(plan);
+    let Answer { safe, word, reason } = answer(plan);
     let wire = WirePlan {
         tool: TOOL,
         inputs: plan.inputs.iter().map(|(file, digest)| (file.clone(), digest.to_string())).collect(),
@@ -82,9 +87,11 @@ pub fn plan(plan: &Plan) -> String {
         },
         network: plan.network.name(),
         base: plan.base.clone(),
-        answer: answer.word,
-        reason: answer.reason,
-        all_is_well: plan.all_is_well(),
+        folder: plan.folder.clone(),
+        safe_to_merge: safe.name(),
+        answer: word,
+        reason,
+        all_is_well: matches!(safe, Safe::Yes | Safe::Warned),
         verdict: verdict(plan.verdict()),
         has_changes,
         applyable: has_changes && !is_stopped,

@@ -28,7 +28,7 @@ pub(super) fn all(page: &mut Page, plan: &Plan, wanted: usize) {
     }
     for severity in ["blocking", "warning", "note"] {
         let hidden = all[shown..].iter().filter(|finding| finding.severity == severity).count();
-        page.left_out(hidden, &format!("{severity} finding"));
+        page.left_out(hidden, &format!("{severity} finding"), &format!("{severity} findings"));
     }
 }
 

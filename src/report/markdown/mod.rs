@@ -24,7 +24,7 @@ pub fn plan(text: &str) -> Result<String, String> {
 
 fn whole(plan: &Plan) -> String {
     let mut page = Page::new(&footer(plan));
-    page.line(&format!("### chartsync: safe to merge? {} {}", icon(&plan.answer), prose(&plan.answer)));
+    page.line(&format!("### chartsync: safe to merge? {} {}", icon(&plan.safe_to_merge), prose(&plan.answer)));
     page.line("");
     page.line(&prose(&plan.reason));
     patch(&mut page, plan);
@@ -35,8 +35,8 @@ fn whole(plan: &Plan) -> String {
     page.finish()
 }
 
-fn icon(answer: &str) -> &'static str {
-    match answer {
+fn icon(safe_to_merge: &str) -> &'static str {
+    match safe_to_merge {
         "no" => "❌",
         "yes" => "✅",
         _ => "⚠️",

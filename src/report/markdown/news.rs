@@ -61,15 +61,18 @@ pub(super) fn all(page: &mut Page, groups: &[Group]) {
     page.line("\n#### What changes\n");
     // Details stand there as long as that leaves room for every entry.
     let mut spare = page.room().saturating_sub(wanted(groups) + LATER);
-    let mut unfolded = |(entry, details): &(String, String)| match spare.checked_sub(details.chars().count()) {
-        Some(left) => {
-            spare = left;
-            format!("{entry}{details}")
-        }
-        None => entry.clone(),
+    let mut without = 0;
+    let mut unfolded = |(entry, details): &(String, String)| {
+        let Some(left) = spare.checked_sub(details.chars().count()) else {
+            without += 1;
+            return entry.clone();
+        };
+        spare = left;
+        format!("{entry}{details}")
     };
     let mut shown = 0;
-    for group in groups {
+    for (at, group) in groups.iter().enumerate() {
+        let gap = if at > 0 { "\n" } else { "" };
         let is_folded = total > MOST_OPEN && group.entries.len() > 1;
         let head = if is_folded {
             let versions = words::count(group.entries.len(), "version");
@@ -80,22 +83,30 @@ pub(super) fn all(page: &mut Page, groups: &[Group]) {
         let (first, rest) = group.entries.split_at(1);
         let [first] = first else { continue };
         // A head stands with something below it, or not at all.
-        if page.entries([format!("{head}\n{}", unfolded(first))], 0) == 0 {
+        if page.entries([format!("{gap}{head}\n{}", unfolded(first))], 0) == 0 {
             break;
         }
         let more = page.entries(rest.iter().map(&mut unfolded), 0);
-        page.line(if is_folded { "\n</details>\n" } else { "" });
+        if is_folded {
+            page.line("\n</details>");
+        }
         shown += 1 + more;
         if more < rest.len() {
             break;
         }
     }
-    page.left_out(total - shown, "chart version");
+    page.left_out(without, "folded difference", "folded differences");
+    page.left_out(total - shown, "chart version", "chart versions");
 }
 
 fn is_news(chart: &Chart) -> bool {
+    ["publish", "replace", "sign"].contains(&chart.state.as_str()) || is_of_the_change(chart)
+}
+
+/// Whether the change brings it.
+fn is_of_the_change(chart: &Chart) -> bool {
     let novelty = chart.beside.as_ref().map(|beside| beside.novelty.as_str());
-    ["publish", "replace", "sign"].contains(&chart.state.as_str()) || matches!(novelty, Some("new" | "changed"))
+    matches!(novelty, Some("new" | "changed"))
 }
 
 /// One version, the most important first. A keyring is told once a chart: `told` is the last one.
@@ -220,14 +231,18 @@ pub(super) fn unsigned(page: &mut Page, plan: &Plan) {
         return;
     }
     charts.sort_by_key(|(chart, _)| !is_news(chart));
-    let new = charts.iter().filter(|(chart, _)| is_news(chart)).count();
+    let new = charts.iter().filter(|(chart, _)| is_of_the_change(chart)).count();
     let head = format!("\n#### Without provenance\n\n{}\n", words::unsigned(charts.len(), new));
     if page.entries([head], 0) == 0 {
+        page.left_out(charts.len(), "chart without provenance", "charts without provenance");
         return;
     }
     let named = charts.iter().take(MOST_UNSIGNED).map(|(chart, unsigned)| {
         let because = unsigned_because(&unsigned.because, unsigned.reason.as_deref());
         format!("- {}: {}", code(&format!("{} {}", chart.name, chart.version)), prose(&because))
     });
-    page.entries(named, 0);
+    let named = page.entries(named, 0);
+    if named < charts.len() {
+        page.line(&format!("- and {} more", charts.len() - named));
+    }
 }

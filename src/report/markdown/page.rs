@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::words::count;
+use crate::report::words::WHERE_ALL;
 
 /// The first line: by it a comment is found and edited in place.
 pub const MARKER: &str = "<!-- chartsync plan -->";
@@ -55,13 +55,11 @@ impl Page {
         shown
     }
 
-    /// Says how many of what are not shown.
-    pub(super) fn left_out(&mut self, number: usize, what: &str) {
+    /// Says how many of what are not shown: `one` of them, or `many`.
+    pub(super) fn left_out(&mut self, number: usize, one: &str, many: &str) {
         if number > 0 {
-            let what = count(number, what);
-            let (number, what) = what.split_once(' ').unwrap_or_default();
-            let where_all = "the job's log and plan.json have all of them";
-            let _ = writeln!(self.text, "\n**{number} more {what} not shown here**: {where_all}.");
+            let what = if number == 1 { one } else { many };
+            let _ = writeln!(self.text, "\n**{number} more {what} not shown here**: {WHERE_ALL}.");
         }
     }
 

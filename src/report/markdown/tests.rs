@@ -70,6 +70,60 @@ fn five_thousand_of_each_kind_fit() {
     }
 }
 
+/// Nothing is dropped in silence: what is left out is counted, and it is told where all of it is.
+#[test]
+fn what_is_left_out_is_told() {
+    let plan = sample();
+    let page = |change: &dyn Fn(&mut Value)| {
+        let mut value = plan.clone();
+        value["findings"] = Value::Array(Vec::new());
+        change(&mut value);
+        let page = whole(&serde_json::from_value(value).unwrap());
+        assert!(!page.contains("\n\n\n"), "{page}");
+        page
+    };
+    let of = |at: usize, number: usize| {
+        move |value: &mut Value| {
+            value["charts"] = vec![value["charts"][at].clone(); number].into();
+            value["charts"]
+                .as_array_mut()
+                .unwrap()
+                .iter_mut()
+                .for_each(|chart| chart["findings"] = Vec::<u8>::new().into());
+        }
+    };
+    // All of it fits.
+    let whole = page(&|_| {});
+    assert!(!whole.contains("not shown here") && !whole.contains("- and 1 more"), "{whole}");
+    // Folded differences go first, and whoever looks for one sees that.
+    let folded = page(&of(3, 30));
+    let told = folded.matches("<summary>what changes</summary>").count();
+    assert!((1..30).contains(&told) && folded.matches("  \n  in full: `chartsync diff").count() == 30, "{folded}");
+    let where_all = "`plan.json` has all of it (in GitHub Actions: in the artifact `plan` of this run).\n";
+    assert!(
+        folded.contains(&format!("\n**{} more folded differences not shown here**: {where_all}", 30 - told)),
+        "{folded}"
+    );
+    assert!(!folded.contains("chart versions not shown here"), "{folded}");
+    // Of charts without provenance ten are named.
+    for (number, rest) in [(10, None), (11, Some("\n- and 1 more\n")), (5_000, Some("\n- and 4990 more\n"))] {
+        let bare = page(&of(4, number));
+        assert_eq!(bare.matches("its manifest does not require one").count(), 10, "{bare}");
+        assert_eq!(bare.contains("- and "), rest.is_some(), "{bare}");
+        assert!(rest.is_none_or(|rest| bare.contains(rest)), "{bare}");
+    }
+    // What is only not published yet is none of the change's.
+    let unsigned = |novelty: &str| {
+        page(&|value| {
+            of(5, 2)(value);
+            value["charts"][0]["beside"]["novelty"] = novelty.into();
+        })
+    };
+    assert!(unsigned("same").contains("2 charts are without provenance, 1 of them new or changed here\n"));
+    assert!(unsigned("unknown").contains("2 charts are without provenance, 1 of them new or changed here\n"));
+    assert!(unsigned("changed").contains("2 charts are without provenance, new or changed here\n"));
+}
+
 /// The places of a plan's JSON at which any text may stand, as far as the schema has a say.
 static FREE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let schema = jsonschema::validator_for(&serde_json::from_str(PLAN_SCHEMA).unwrap()).unwrap();

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn every_field_of_a_registry() {
     let mut side = Side::new(KEY);
-    let RegistrySettings { access: _, concurrency: _, token_realm: _ } = side.registry();
+    let RegistrySettings { access: _, concurrency: _, token_realm: _, location: _ } = side.registry();
     let set = SETTINGS_FILE;
     check(
         KEY,
