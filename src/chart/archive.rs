@@ -18,6 +18,8 @@ pub const FILE_LIMIT: u64 = 5 << 20;
 pub const TOTAL_LIMIT: u64 = 100 << 20;
 /// The most entries an archive may have, extension headers included.
 pub const ENTRY_LIMIT: usize = 20_000;
+/// The bytes of one block of a tar.
+const BLOCK: u64 = 512;
 /// The most bytes that are ever inflated: the files, their headers and padding.
 pub(super) const STREAM_LIMIT: u64 = TOTAL_LIMIT + (64 << 20);
 
@@ -167,12 +169,14 @@ struct Reading {
     entries: usize,
     /// What an extension header said about the entry behind it.
     extension: Option<Extension>,
+    /// Where the last entry ends, its padding included.
+    end: u64,
 }
 
 impl Reading {
     /// Reads a tar to its end; behind its end marker stand only zeros.
     fn all<R: Read>(stream: R) -> Result<(Self, R), ArchiveError> {
-        let mut tar = tar::Archive::new(stream);
+        let mut tar = tar::Archive::new(Counted { inner: stream, read: 0 });
         let mut reading = Self::default();
         for entry in tar.entries().map_err(damaged)?.raw(true) {
             reading.take(entry.map_err(damaged)?)?;
@@ -181,10 +185,15 @@ impl Reading {
         let mut buffer = [0; 8 << 10];
         loop {
             match stream.read(&mut buffer).map_err(damaged)? {
-                0 => return Ok((reading, stream)),
+                0 => break,
                 read if buffer[..read].iter().any(|byte| *byte != 0) => return Err(ArchiveError::Trailing("tar")),
                 _ => {}
             }
+        }
+        // Up to two blocks Go, and with it Helm, reads the end whole or not at all.
+        match stream.read.checked_sub(reading.end) {
+            Some(left) if left >= 2 * BLOCK || left.is_multiple_of(BLOCK) => Ok((reading, stream.inner)),
+            _ => Err(ArchiveError::Damaged("its tar ends in the middle of a block".into())),
         }
     }
 
@@ -194,6 +203,9 @@ impl Reading {
             return Err(ArchiveError::TooManyEntries);
         }
         let size = entry.header().entry_size().map_err(damaged)?;
+        self.end = size
+            .checked_next_multiple_of(BLOCK)
+            .map_or(u64::MAX, |size| entry.raw_file_position().saturating_add(size));
         let kind = entry.header().entry_type();
         if matches!(kind, EntryType::XHeader | EntryType::XGlobalHeader | EntryType::GNULongName) {
             if self.extension.is_some() {
@@ -265,6 +277,20 @@ fn damaged(error: io::Error) -> ArchiveError {
         io::ErrorKind::FileTooLarge => ArchiveError::TooLarge,
         // The tar reader's messages quote paths.
         _ => ArchiveError::Damaged(quoted(&error.to_string())),
+    }
+}
+
+/// A reader that knows how much it gave.
+struct Counted<R> {
+    inner: R,
+    read: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.read += read as u64;
+        Ok(read)
     }
 }
 

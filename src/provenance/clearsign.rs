@@ -11,6 +11,9 @@ pub const LIMIT: usize = 1 << 20;
 const MESSAGE: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 
+/// What Helm takes for the name of a hash, in upper or lower case, whatever the signature was made with.
+const HASHES: [&str; 9] = ["MD5", "SHA1", "RIPEMD160", "SHA224", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-512"];
+
 /// Why a file is not one clear-signed text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClearSignError {
@@ -29,8 +32,8 @@ pub enum ClearSignError {
         /// How many lines begin one.
         found: usize,
     },
-    /// Something other than `Hash:` headers and an empty line follows the BEGIN line.
-    #[error("only `Hash:` headers and then an empty line may follow the BEGIN line")]
+    /// Something other than `Hash:` headers of hashes that Helm knows and an empty line follows the BEGIN line.
+    #[error("only `Hash:` headers, of hashes that helm knows, and then an empty line may follow the BEGIN line")]
     Header,
     /// The text has no signature behind it, or a broken one.
     #[error("the signature behind the text is missing, cut off or not base64")]
@@ -72,15 +75,16 @@ pub(super) fn decode(file: &[u8]) -> Result<ClearSigned, ClearSignError> {
     Ok(ClearSigned { text, signed, signature })
 }
 
-/// The `Hash:` headers are unsigned: they are let through, never believed.
+/// The `Hash:` headers are unsigned: those that Helm lets through are let through, never believed.
 fn skip_headers<'a>(lines: &mut impl Iterator<Item = &'a [u8]>) -> Result<(), ClearSignError> {
     for line in lines {
         if line.is_empty() {
             return Ok(());
         }
-        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        let Some((name, hashes)) = std::str::from_utf8(line).ok().and_then(|line| line.split_once(':')) else { break };
+        let is_known = |hash: &str| HASHES.iter().any(|known| known.eq_ignore_ascii_case(hash.trim()));
         let printable = line.iter().all(|byte| (0x20..0x7f).contains(byte));
-        if name.len() == line.len() || name.trim_ascii() != b"Hash" || !printable {
+        if name.trim() != "Hash" || !hashes.split(',').all(is_known) || !printable {
             break;
         }
     }
@@ -133,7 +137,10 @@ mod tests {
         let begin = "-----BEGIN PGP SIGNED MESSAGE-----\n";
         check(&format!("{begin}Hash: SHA512\n\na\nb\n"), &Ok(("a\nb\n", "a\r\nb")));
         check(&format!("{begin}\na\n"), &Ok(("a\n", "a")));
-        check(&format!("{begin}Hash: SHA256, MD5\nHash: X\n\na\n"), &Ok(("a\n", "a")));
+        check(&format!("{begin}Hash: SHA256, MD5\nHash: sha3-512 \n\na\n"), &Ok(("a\n", "a")));
+        check(&format!("{begin}Hash: X\n\na\n"), &Err(ClearSignError::Header));
+        check(&format!("{begin}Hash: SHA256,\n\na\n"), &Err(ClearSignError::Header));
+        check(&format!("{begin}Hash:\n\na\n"), &Err(ClearSignError::Header));
         check(&format!("junk\n{begin}\na\n\n"), &Ok(("a\n\n", "a\r\n")));
         check(&format!("{begin}\n- -x\n- y\n-z\n"), &Ok(("-x\ny\n-z\n", "-x\r\ny\r\n-z")));
         check(&format!("{begin}\na \t\n- b \n"), &Ok(("a\nb\n", "a\r\nb")));

@@ -23,7 +23,7 @@ pub use policy::{Expired, Policy, Refusal, Verdict, judge};
 pub use statement::StatementError;
 
 /// The revision of the rules of [`check`]: part of every key under which facts are kept, raised whenever facts could differ.
-pub const REVISION: u32 = 1;
+pub const REVISION: u32 = 2;
 
 /// Upstream text as far as it is worth repeating.
 fn bounded(text: impl AsRef<str>) -> String {

@@ -302,6 +302,31 @@ fn there_is_one_gzip_member_with_one_tar() {
     check(&gzip(&tar_of(&[Entry::file("a/chart.yaml", b"")])), ArchiveError::NoChartYaml { root: "a".into() });
 }
 
+/// Go reads two blocks of zeros, or one and nothing behind it, or nothing at all, but no half of one.
+#[test]
+fn an_end_in_the_middle_of_a_block_is_refused() {
+    let tar = tar_of(&[chart_yaml(), Entry::file("a/x", b"some content")]);
+    let end = tar.iter().rposition(|byte| *byte != 0).unwrap().next_multiple_of(512);
+    for (zeros, good) in [
+        (0, true),
+        (1, false),
+        (511, false),
+        (512, true),
+        (513, false),
+        (1023, false),
+        (1024, true),
+        (1025, true),
+        (9000, true),
+    ] {
+        let read = Archive::read(&gzip(&[&tar[..end], &vec![0; zeros][..]].concat()));
+        assert_eq!(read.is_ok(), good, "{zeros} zeros: {read:?}");
+        assert!(good || matches!(read, Err(ArchiveError::Damaged(_))), "{zeros} zeros");
+    }
+    for cut in 1..100 {
+        assert!(matches!(Archive::read(&gzip(&tar[..end - cut])), Err(ArchiveError::Damaged(_))), "{cut} cut off");
+    }
+}
+
 #[test]
 fn every_cut_and_every_flipped_byte_of_the_checksum_is_noticed() {
     let good = gzip(&tar_of(&[chart_yaml(), Entry::file("a/x", b"some content")]));
