@@ -16,6 +16,7 @@ mod conflicts;
 mod corners;
 mod crash;
 mod differences;
+mod differential;
 mod documents;
 mod explaining;
 mod faults;

@@ -23,7 +23,7 @@ READ = {"contents": "read"}
 SIGN = {"contents": "read", "packages": "write", "id-token": "write"}
 RIGHTS = {
     "drift.yaml": {"build": READ, "audit": READ, "issue": {"issues": "write"}},
-    "lint.yaml": {"rust": READ, "charts": READ, "workflows": READ, "gate": {}},
+    "lint.yaml": {"rust": READ, "charts": READ, "workflows": READ, "advisories": READ, "gate": {}},
     "lock.yaml": {"build": READ, "lock": READ, "commit": READ},
     "mirror.yaml": {"build": READ, "plan": READ, "comment": {"pull-requests": "write"}, "apply": SIGN, "canary": READ},
     "publish.yaml": {"build": READ, "apply": SIGN, "canary": READ},

@@ -58,22 +58,34 @@ impl Key {
 
     /// `text` clear-signed as Helm does it, eighteen months ago: after [`Key::expired`] was made and before it expired.
     pub(crate) fn clear_sign(&self, text: &str) -> String {
+        let armored = armor(&[self.sign(text, HashAlgorithm::SHA512)]);
+        format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{}\n{armored}", text.trim_end_matches('\n'))
+    }
+
+    /// The signature alone.
+    pub(crate) fn sign(&self, text: &str, algorithm: HashAlgorithm) -> Packet {
         let policy = StandardPolicy::new();
         let then = SystemTime::now() - YEAR - YEAR / 2;
         let key = self.cert.keys().secret().with_policy(&policy, then).for_signing().next().unwrap().key().clone();
         let mut signer = key.into_keypair().unwrap();
         let lines = text.trim_end_matches('\n').replace('\n', "\r\n");
         let signature = SignatureBuilder::new(SignatureType::Text)
-            .set_hash_algo(HashAlgorithm::SHA512)
+            .set_hash_algo(algorithm)
             .set_signature_creation_time(then)
             .unwrap()
             .sign_message(&mut signer, lines)
             .unwrap();
-        let mut armored = armor::Writer::new(Vec::new(), Kind::Signature).unwrap();
-        Packet::from(signature).serialize(&mut armored).unwrap();
-        let armored = String::from_utf8(armored.finalize().unwrap()).unwrap();
-        format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{}\n{armored}", text.trim_end_matches('\n'))
+        signature.into()
     }
+}
+
+/// Signatures as they stand in a text.
+pub(crate) fn armor(signatures: &[Packet]) -> String {
+    let mut armored = armor::Writer::new(Vec::new(), Kind::Signature).unwrap();
+    for signature in signatures {
+        signature.serialize(&mut armored).unwrap();
+    }
+    String::from_utf8(armored.finalize().unwrap()).unwrap()
 }
 
 const YEAR: Duration = Duration::from_hours(365 * 24);

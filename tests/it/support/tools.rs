@@ -11,6 +11,8 @@ use std::thread;
 pub(crate) enum Tool {
     Helm4,
     Helm3,
+    Judge4,
+    Judge3,
     Oras,
     Crane,
     Distribution,
@@ -39,8 +41,9 @@ impl Tool {
     /// Name and start of the version in `tests/tools.txt`.
     fn pin(self) -> (&'static str, &'static str) {
         match self {
-            Self::Helm4 => ("helm", "4."),
-            Self::Helm3 => ("helm", "3."),
+            // A judge is `tests/judge`, linked with that helm.
+            Self::Helm4 | Self::Judge4 => ("helm", "4."),
+            Self::Helm3 | Self::Judge3 => ("helm", "3."),
             Self::Oras => ("oras", ""),
             Self::Crane => ("crane", ""),
             Self::Distribution => ("registry", ""),
@@ -77,9 +80,22 @@ impl Tool {
             .map(|line| line.split_whitespace().collect::<Vec<_>>())
             .find(|words| words.len() >= 3 && words[0] == name && words[1].starts_with(version))
             .unwrap_or_else(|| panic!("tests/tools.txt does not pin {name} {version}"));
+        if matches!(self, Self::Judge4 | Self::Judge3) {
+            return folder().join(format!("helm-judge-{}-{}", pinned[1], judge())).join("helm-judge");
+        }
         let file = if self == Self::TrillianSchema { "storage.sql" } else { name };
         folder().join(format!("{name}-{}", pinned[1])).join(file)
     }
+}
+
+/// Which sources the judge is built of, as `tests/run` names it.
+fn judge() -> String {
+    let sources = concat!(
+        include_str!("../../judge/helm3.go"),
+        include_str!("../../judge/helm4.go"),
+        include_str!("../../judge/judge.go")
+    );
+    super::images::digest(sources.as_bytes())["sha256:".len()..][..12].to_owned()
 }
 
 fn folder() -> PathBuf {
