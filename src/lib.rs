@@ -27,3 +27,5 @@ pub mod apply;
 pub mod audit;
 pub mod report;
 pub mod cli;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

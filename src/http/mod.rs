@@ -20,6 +20,13 @@ pub use self::credentials::Credentials;
 pub(crate) use self::host::{Host, Way};
 pub use self::public::{KEYRING_LIMIT, Unfetched, fetch_public};
 pub(crate) use self::retry::throttles;
+/// For the properties that hold of any header.
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::{
+    challenge::{Challenge, challenge},
+    guard::{Guard, Reach},
+    retry::{Next, next, retry_after},
+};
 
 /// Every time-out and cap of the network and of layouts: plain values, so that tests can make them small.
 #[derive(Debug, Clone)]

@@ -20,6 +20,8 @@ pub use self::error::RegistryError;
 pub use self::layout::Layout;
 pub use self::referrers::{Artifact, Attached, ListedBy, Referrer, Referrers};
 pub use self::remote::Remote;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::remote::next_target;
 use crate::http::{Client, Credentials, Host, Limits, Requests, Way};
 use crate::oci::{Descriptor, Digest, Reference, Repository, Tag, Target};
 use crate::settings::{Access, RegistrySettings};

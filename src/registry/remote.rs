@@ -9,6 +9,10 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
+/// For the properties that hold of any header.
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::link::next_target;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Reading order; `main.rs` and `lib.rs` stand outside.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "oci",
     "key",
     "diagnostic",
@@ -31,6 +31,7 @@ const ORDER: [&str; 25] = [
     "audit",
     "report",
     "cli",
+    "fuzzing",
 ];
 
 fn place(module: &str) -> Option<usize> {

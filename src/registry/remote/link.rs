@@ -14,7 +14,7 @@ pub(super) fn next_page(answer: &Answer) -> Result<Option<Url>, HttpError> {
     answer.url.join(target).map(Some).map_err(bad)
 }
 
-fn next_target(header: &str) -> Option<&str> {
+pub(crate) fn next_target(header: &str) -> Option<&str> {
     let mut rest = header;
     loop {
         let (target, after) = rest.split_once('<')?.1.split_once('>')?;

@@ -4,6 +4,8 @@
 
 mod difference;
 mod finding;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod judge;
 mod list;
 mod news;
 mod page;

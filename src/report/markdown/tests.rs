@@ -1,15 +1,12 @@
 //! Golden text, the limit, and hostile text in every field, judged by a parser of GitHub's Markdown.
 
-use std::sync::LazyLock;
-
-use comrak::nodes::NodeValue;
-use comrak::{Arena, Options, parse_document};
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::judge::{FREE, filled, judge, sample};
 use super::*;
 use crate::report::annotations;
-use crate::report::json::{self, PLAN_SCHEMA};
+use crate::report::json;
 use crate::report::samples::{Words, assert_golden, assert_line, nasty};
 
 const NOTHING: Words<'static> = Words("");
@@ -36,10 +33,6 @@ fn only_plans_are_read() {
     }
     plan("{").unwrap_err();
     plan("[]").unwrap_err();
-}
-
-fn sample() -> Value {
-    serde_json::from_str(&json::plan(&NOTHING.plan())).unwrap()
 }
 
 /// Whatever there is: it fits, and what is left out is told, the least important first.
@@ -124,47 +117,6 @@ fn what_is_left_out_is_told() {
     assert!(unsigned("changed").contains("2 charts are without provenance, new or changed here\n"));
 }
 
-/// The places of a plan's JSON at which any text may stand, as far as the schema has a say.
-static FREE: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let schema = jsonschema::validator_for(&serde_json::from_str(PLAN_SCHEMA).unwrap()).unwrap();
-    let whole = sample();
-    let mut places = Vec::new();
-    texts(&whole, String::new(), &mut places);
-    let is_free = |place: &String| {
-        let mut other = whole.clone();
-        *other.pointer_mut(place).unwrap() = "\u{2603} any\ntext".into();
-        schema.is_valid(&other)
-    };
-    places.retain(is_free);
-    places
-});
-
-fn texts(value: &Value, place: String, into: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                texts(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), into);
-            }
-        }
-        Value::Array(values) => {
-            for (at, value) in values.iter().enumerate() {
-                texts(value, format!("{place}/{at}"), into);
-            }
-        }
-        Value::String(_) => into.push(place),
-        _ => {}
-    }
-}
-
-/// A plan with these texts wherever any may stand.
-fn filled(words: &[String]) -> String {
-    let mut value = sample();
-    for (place, words) in FREE.iter().zip(words.iter().cycle()) {
-        *value.pointer_mut(place).unwrap() = words.clone().into();
-    }
-    value.to_string()
-}
-
 #[test]
 fn every_field_that_upstream_has_a_say_in_is_tried() {
     assert!(FREE.len() > 100, "{}", FREE.len());
@@ -198,77 +150,4 @@ proptest! {
     fn the_words_of_a_plan_stay_words(words in nasty()) {
         judge(&plan(&json::plan(&Words(&words).plan())).unwrap());
     }
-}
-
-/// What the page itself writes as HTML.
-fn is_ours(html: &str) -> bool {
-    let html = html.trim();
-    let summary = |text: &str| {
-        let inner = text.strip_prefix("<details><summary>")?.strip_suffix("</summary>")?;
-        Some(match inner.strip_prefix("<code>").and_then(|rest| rest.split_once("</code>: ")) {
-            Some((name, versions)) => !name.contains(['<', '>']) && versions.ends_with(" versions"),
-            None => ["the exception, for chartsync.toml", "what changes"].contains(&inner),
-        })
-    };
-    html == "<!-- chartsync plan -->" || html == "</details>" || summary(html) == Some(true)
-}
-
-/// Fails if a parser of GitHub's Markdown, or what GitHub does after it, would see more than text, code and our own structure.
-fn judge(page: &str) {
-    for line in page.lines() {
-        assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{line:?}");
-        let is_plain = |char: char| {
-            !char.is_control()
-                && !matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        };
-        assert!(line.chars().all(is_plain), "{line:?}");
-    }
-    let mut options = Options::default();
-    let extension = &mut options.extension;
-    (extension.strikethrough, extension.table, extension.autolink, extension.tasklist) = (true, true, true, true);
-    (extension.footnotes, extension.alerts, extension.math_dollars, extension.math_code) = (true, true, true, true);
-    extension.shortcodes = true;
-    let arena = Arena::new();
-    let (mut opened, mut closed) = (0, 0);
-    for node in parse_document(&arena, page, &options).descendants() {
-        let told = |what: &dyn std::fmt::Debug| panic!("{what:?} in {page}");
-        match &node.data().value {
-            NodeValue::Document
-            | NodeValue::Paragraph
-            | NodeValue::SoftBreak
-            | NodeValue::LineBreak
-            | NodeValue::Item(_)
-            | NodeValue::Strong
-            | NodeValue::Code(_) => {}
-            NodeValue::List(list) => assert_eq!(list.list_type, comrak::nodes::ListType::Bullet, "{page}"),
-            NodeValue::Heading(heading) => assert!([3, 4].contains(&heading.level), "{page}"),
-            NodeValue::CodeBlock(block) => assert!(block.fenced && block.info == "toml" && block.closed, "{page}"),
-            NodeValue::HtmlBlock(html) if is_ours(&html.literal) => {
-                opened += html.literal.matches("<details>").count();
-                closed += html.literal.matches("</details>").count();
-            }
-            NodeValue::Text(text) => assert!(!mentions(text), "{text:?} in {page}"),
-            other => told(other),
-        }
-    }
-    assert_eq!(opened, closed, "{page}");
-    let headings = page.lines().filter(|line| line.starts_with("####")).count();
-    assert!(headings <= 3, "{page}");
-}
-
-/// Whether GitHub would make a link or a picture of something in this text, which is no code.
-fn mentions(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let follows = |sign: char, is: fn(char) -> bool| {
-        text.match_indices(sign).any(|(at, _)| text[at + sign.len_utf8()..].chars().next().is_some_and(is))
-    };
-    let emoji = text.split(':').skip(1).collect::<Vec<_>>();
-    let is_name =
-        |part: &&str| !part.is_empty() && part.chars().all(|char| char.is_ascii_alphanumeric() || "_+-".contains(char));
-    follows('@', char::is_alphanumeric)
-        || follows('#', |char| char.is_ascii_digit())
-        || lower.contains("://")
-        || lower.contains("www.")
-        || lower.contains("gh-")
-        || emoji.len() > 1 && emoji[..emoji.len() - 1].iter().any(is_name)
 }
