@@ -405,7 +405,10 @@ fn one_keyring(
     told: &mut Told,
 ) {
     let (name, at) = (&mirror.destination, &mirror.trust.location);
-    told.say(at, format!("{name} is verified with the keyring {digest}, which it was not before"));
+    // That of a file has changed in the manifest's eyes already, which was told.
+    if matches!(mirror.trust.keyring, Some(KeyringSource::Url(_))) {
+        told.say(at, format!("{name} is verified with the keyring {digest}, which it was not before"));
+    }
     let Some(now) = here.workspace.keyrings.parsed(digest) else { return };
     let before: Vec<&Keyring> =
         before.iter().filter_map(|digest| base.workspace.keyrings.parsed(digest)).map(AsRef::as_ref).collect();

@@ -74,11 +74,11 @@ pub(super) fn continuity(is: &str, others: &[String], earlier: usize, novelty: &
     };
     match is {
         "first" => format!("first trust: {none}"),
-        "same" if earlier == 1 => format!("as the {one}"),
-        "same" => format!("as all {earlier} {many}"),
-        "among" => format!("as some of the {earlier} {many}; others were signed by {others}"),
-        _ if earlier == 1 => format!("another than the {one}, which was signed by {others}"),
-        _ => format!("another than the {earlier} {many}, which were signed by {others}"),
+        "same" if earlier == 1 => format!("the same as for the {one}"),
+        "same" => format!("the same as for all {earlier} {many}"),
+        "among" => format!("the same as for some of the {earlier} {many}; others were signed by {others}"),
+        _ if earlier == 1 => format!("another than for the {one}, which was signed by {others}"),
+        _ => format!("another than for the {earlier} {many}, which were signed by {others}"),
     }
 }
 
@@ -125,6 +125,28 @@ pub(super) fn unsigned(all: usize, new: usize) -> String {
         _ => format!(", {new} of them new or changed here"),
     };
     format!("{} {} without provenance{new}", count(all, "chart"), are(all))
+}
+
+/// How many charts there are, and in which states, from the number of each state's name.
+pub(super) fn counts(of: impl Fn(&str) -> Option<usize>) -> String {
+    let words = [
+        ("publish", "to publish"),
+        ("replace", "to replace"),
+        ("sign", "to sign"),
+        ("withheld", "withheld"),
+        ("stale", "stale"),
+        ("failed", "failed"),
+        ("unseen", "unseen"),
+        ("undecided", "not looked at"),
+        ("unchanged", "unchanged"),
+    ];
+    let told: Vec<(usize, &str)> = words.iter().filter_map(|(state, word)| Some((of(state)?, *word))).collect();
+    if told.is_empty() {
+        return "no charts".to_owned();
+    }
+    let all = told.iter().map(|(number, _)| number).sum();
+    let told: Vec<String> = told.iter().map(|(number, word)| format!("{number} {word}")).collect();
+    format!("{}: {}", count(all, "chart"), told.join(", "))
 }
 
 /// Why a chart may do without provenance.

@@ -47,8 +47,8 @@ fn a_new_version_of_the_same_signer() {
     sides.mirror("web", &["1.0.0", "1.1.0", "1.2.0"]);
     sides.workspace.run("lock").ok();
     for (words, novelty, human) in [
-        ("plan --base HEAD", "new", "as all 2 versions pinned before"),
-        ("plan", "unknown", "as all 2 other pinned versions"),
+        ("plan --base HEAD", "new", "the same as for all 2 versions pinned before"),
+        ("plan", "unknown", "the same as for all 2 other pinned versions"),
     ] {
         let value = beside(&sides, words, "1.2.0");
         assert_eq!((&value["novelty"], &value["earlier"]), (&novelty.into(), &2.into()), "{value}");

@@ -56,6 +56,7 @@ mod referrers;
 mod refusals;
 mod registry;
 mod renovate;
+mod reports;
 mod rig;
 mod saved;
 mod sharding;

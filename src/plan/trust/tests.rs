@@ -1,6 +1,8 @@
 //! One row for each field of settings, manifests, exceptions and pins: what is told when it changes, or why nothing is.
 
 mod reach;
+mod rings;
+mod watched;
 
 use std::collections::BTreeMap;
 
@@ -330,39 +332,6 @@ fn every_field_of_a_manifest() {
 }
 
 #[test]
-fn the_versions_of_a_manifest() {
-    let file = "mirrors/web.yaml";
-    check(
-        KEY,
-        &["versions"],
-        &[
-            (
-                "versions: one less, its pin left behind",
-                |side| side.mirror().versions.clear(),
-                Some((
-                    file,
-                    &["platform/web", "1.0.0", "is declared no longer", "no longer audited", "(Base, ", "0002"],
-                )),
-            ),
-            (
-                "versions: another instead",
-                |side| side.mirror().versions[0].version = "1.0.1".parse().unwrap(),
-                Some((file, &["1.0.0", "is declared no longer"])),
-            ),
-            (
-                "versions: one more",
-                |side| {
-                    let mut more = side.mirror().versions[0].clone();
-                    more.version = "1.1.0".parse().unwrap();
-                    side.mirror().versions.push(more);
-                },
-                None,
-            ),
-        ],
-    );
-}
-
-#[test]
 fn every_field_of_a_pin() {
     let Pin {
         name: _,
@@ -443,64 +412,6 @@ fn every_field_of_a_pin() {
             ("line", |side| side.pin.line = 99, None),
         ],
     );
-}
-
-/// Whatever is audited no longer is told, however it leaves.
-#[test]
-fn what_leaves_the_audited_set() {
-    let leaves = |change: fn(&mut Side), expect: &[&str]| {
-        let mut base = Side::new(KEY);
-        base.workspace.chart_folders = vec!["other".to_owned(), "own".to_owned()];
-        let mut here = Side::new(KEY);
-        here.workspace.chart_folders.clone_from(&base.workspace.chart_folders);
-        assert_eq!(told(Some(&base), &here), []);
-        change(&mut here);
-        let messages: Vec<String> = told(Some(&base), &here).into_iter().map(|finding| finding.message).collect();
-        assert_eq!(messages, expect);
-    };
-    leaves(
-        |side| drop(side.workspace.chart_folders.pop()),
-        &[
-            "the first-party chart own is removed: what is published stays, no longer audited, and the name is free for anything",
-        ],
-    );
-    // A chart that is wrong is a problem by itself, and no removed one.
-    leaves(|side| side.workspace.charts.clear(), &[]);
-    let told = "it is declared no longer: what is published stays, no longer audited";
-    leaves(|side| side.mirror().versions.clear(), &[told]);
-    // One line, with its pin as without.
-    leaves(
-        |side| {
-            side.mirror().versions.clear();
-            side.pin.destination = "charts.example/platform/x/web".parse().unwrap();
-        },
-        &[told],
-    );
-}
-
-/// Keys that come and go are told by their fingerprints.
-#[test]
-fn the_keys_of_another_keyring() {
-    let base = Side::new(KEY);
-    let mut here = Side::new(KEY);
-    let digest = Digest::of(OTHER_RING);
-    here.mirror().trust.keyring = Some(KeyringSource::Path { path: "other.gpg".parse().unwrap(), digest });
-    here.workspace.keyrings = keyrings_with(OTHER_RING);
-    let messages: Vec<String> = told(Some(&base), &here).into_iter().map(|finding| finding.message).collect();
-    for word in ["key added: ", "key removed: "] {
-        assert!(messages.iter().any(|message| message.contains(word)), "{word}: {messages:?}");
-    }
-}
-
-fn keyrings_with(bytes: &[u8]) -> crate::workspace::Keyrings {
-    let root = tempfile::tempdir().unwrap();
-    let file = crate::workspace::keyring_file(&Digest::of(bytes));
-    std::fs::create_dir_all(root.path().join("keyrings")).unwrap();
-    std::fs::create_dir_all(root.path().join("mirrors")).unwrap();
-    std::fs::write(root.path().join(file), bytes).unwrap();
-    let settings = "[publish]\nrepository = \"charts.example/platform\"\n[signing]\nmethod = \"none\"\n";
-    std::fs::write(root.path().join(SETTINGS_FILE), settings).unwrap();
-    Workspace::read_base(&Tree::folder(root.path())).unwrap().unwrap().keyrings
 }
 
 /// Without anything to compare with, each setting, mirror and exception is told by itself.

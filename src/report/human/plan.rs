@@ -33,7 +33,9 @@ pub fn plan(plan: &Plan) -> String {
     unsigned(&mut page, plan);
     patch(&mut page, plan);
     page.gap();
-    page.line(0, &[plain(summary(plan))]);
+    let counts = plan.counts();
+    let beside = plan.base.as_ref().map(|base| format!("; compared with {base}")).unwrap_or_default();
+    page.line(0, &[plain(words::counts(|state| counts.get(state).copied())), plain(beside)]);
     page.finish()
 }
 
@@ -152,27 +154,5 @@ fn patch(page: &mut Page, plan: &Plan) {
     page.line(4, &[faint("next: "), plain(format!("`git apply {file}` {APPLY_PATCH}"))]);
     if !unlocked.is_empty() {
         page.line(4, &[plain(format!("not in it: {}, for the reasons above", count(unlocked.len(), "version")))]);
-    }
-}
-
-fn summary(plan: &Plan) -> String {
-    let words = [
-        ("publish", "to publish"),
-        ("replace", "to replace"),
-        ("sign", "to sign"),
-        ("withheld", "withheld"),
-        ("stale", "stale"),
-        ("failed", "failed"),
-        ("unseen", "unseen"),
-        ("undecided", "not looked at"),
-        ("unchanged", "unchanged"),
-    ];
-    let counts = plan.counts();
-    let told = words.iter().filter_map(|(state, word)| Some(format!("{} {word}", counts.get(state)?)));
-    let told = told.collect::<Vec<_>>().join(", ");
-    let beside = plan.base.as_ref().map(|base| format!("; compared with {base}")).unwrap_or_default();
-    match plan.rows.len() {
-        0 => format!("no charts{beside}"),
-        rows => format!("{}: {told}{beside}", count(rows, "chart")),
     }
 }

@@ -17,6 +17,7 @@ struct WireAudits {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct WireAudit {
     name: String,
     version: String,

@@ -15,6 +15,8 @@ struct WireOutcome {
     shard: Option<String>,
     /// What the runs that share it call themselves.
     run: Option<String>,
+    /// Of how many runs it is united: a run's own outcome of none.
+    shards: Option<u32>,
     /// The workspace's files and the digests of their bytes.
     inputs: BTreeMap<String, String>,
     /// How many charts were written.
@@ -53,6 +55,7 @@ pub fn outcome(outcome: &Outcome, shard: Option<Shard>, run: Option<&str>) -> St
         verdict: verdict(outcome.verdict()),
         shard: shard.map(|shard| shard.to_string()),
         run: run.map(str::to_owned),
+        shards: None,
         inputs: outcome.plan.inputs.iter().map(|(file, digest)| (file.clone(), digest.to_string())).collect(),
         done: outcome.done.len(),
         interrupted: outcome.interrupted.len(),

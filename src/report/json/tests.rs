@@ -29,6 +29,39 @@ fn documents() {
     assert_golden("show.json", &listed("show", &NOTHING.listed()));
 }
 
+/// The schema of all documents describes each kind of them, whatever is in it.
+#[test]
+fn the_schema_of_reports_describes_every_document() {
+    let schema = reports();
+    let documents = [
+        plan(&NOTHING.plan()),
+        outcome(&NOTHING.outcome(), None, None),
+        resolution(&NOTHING.resolution(), true),
+        audit(&NOTHING.audits(), Depth::Whole),
+        problems(&NOTHING.problems()),
+        why(&NOTHING.why()),
+        added(&NOTHING.added(&NOTHING.resolution())),
+        outdated(&NOTHING.outdated(), true),
+        listed("show", &NOTHING.listed()),
+        explained(&crate::report::explanations()),
+    ];
+    for document in documents {
+        let document = parse(&document);
+        let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new(), "{}", document["kind"]);
+    }
+}
+
+/// `schemas/reports.schema.json` with those that it refers to.
+fn reports() -> jsonschema::Validator {
+    let uri = |name: &str| format!("file:///schemas/{name}.schema.json");
+    let registry = jsonschema::Registry::new();
+    let registry = registry.add(uri("plan"), parse(PLAN_SCHEMA)).unwrap();
+    let registry = registry.add(uri("difference"), parse(DIFFERENCE_SCHEMA)).unwrap().prepare().unwrap();
+    let schema = parse(include_str!("../../../schemas/reports.schema.json"));
+    jsonschema::options().with_registry(&registry).with_base_uri(uri("reports")).build(&schema).unwrap()
+}
+
 #[test]
 fn what_apply_would_write_is_told() {
     let check = |change: &dyn Fn(&mut Plan), has_changes: bool, applyable: bool| {

@@ -62,8 +62,7 @@ fn patch(page: &mut Page, plan: &Plan) {
 
 /// How many charts are in each state, and beside what.
 fn footer(plan: &Plan) -> String {
-    let counts = plan.counts.iter().map(|(state, number)| format!("{number} {}", prose(state)));
-    let counts = counts.collect::<Vec<_>>().join(", ");
+    let counts = words::counts(|state| plan.counts.get(state).copied());
     let base = plan.base.as_deref().map(|base| format!(", compared with {}", code(base))).unwrap_or_default();
     format!("{counts} · chartsync {}{base}", prose(&plan.tool))
 }

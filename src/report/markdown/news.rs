@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::difference;
-use super::page::Page;
+use super::page::{NAMES, Page};
 use super::text::{code, html, prose};
 use crate::report::view::{Chart, Key, Keyring, Pin, Plan, Unsigned};
 use crate::report::words::{
@@ -19,6 +19,7 @@ const LATER: usize = 6_000;
 
 /// The versions of one chart that a reviewer has to read.
 pub(super) struct Group {
+    name: String,
     head: String,
     folded: String,
     /// What is told of each at once, and what of it is folded away.
@@ -33,7 +34,8 @@ pub(super) fn groups(plan: &Plan) -> Vec<Group> {
         let place = chart.reference.rsplit_once(':').map_or(chart.reference.as_str(), |(place, _)| place);
         if groups.last().is_none_or(|(last, _)| *last != place) {
             let head = format!("**{}** {}", prose(&chart.name), code(place));
-            groups.push((place, Group { head, folded: html(&chart.name), entries: Vec::new() }));
+            groups
+                .push((place, Group { name: code(&chart.name), head, folded: html(&chart.name), entries: Vec::new() }));
             keyring = None;
         }
         let entry = one(chart, &mut keyring);
@@ -96,7 +98,31 @@ pub(super) fn all(page: &mut Page, groups: &[Group]) {
         }
     }
     page.left_out(without, "folded difference", "folded differences");
-    page.left_out(total - shown, "chart version", "chart versions");
+    page.left_out_of(total - shown, "chart version", "chart versions", &left_out(groups, shown));
+}
+
+/// The charts behind the first `shown` versions, each with the number of its versions, as far as there is room for names.
+fn left_out(groups: &[Group], mut shown: usize) -> String {
+    let mut names = String::new();
+    let mut nameless = 0;
+    for group in groups {
+        let hidden = group.entries.len().saturating_sub(shown);
+        shown = shown.saturating_sub(group.entries.len());
+        if hidden == 0 {
+            continue;
+        }
+        let begin = if names.is_empty() { ", of" } else { "," };
+        let name = format!("{begin} {} ({hidden})", group.name);
+        if nameless > 0 || names.chars().count() + name.chars().count() + 40 > NAMES {
+            nameless += 1;
+        } else {
+            names += &name;
+        }
+    }
+    match nameless {
+        0 => names,
+        _ => format!("{names} and {}", words::count(nameless, "more chart")),
+    }
 }
 
 fn is_news(chart: &Chart) -> bool {

@@ -9,7 +9,9 @@ pub const MARKER: &str = "<!-- chartsync plan -->";
 /// The most characters of a comment. GitHub takes 65,536, whatever they are.
 pub const LIMIT: usize = 60_000;
 /// What is kept for the lines that say what was left out, and for the ends of folded parts.
-const RESERVE: usize = 1_500;
+const RESERVE: usize = 1_500 + NAMES;
+/// The most characters that name what was left out.
+pub(super) const NAMES: usize = 1_500;
 
 /// A page under construction.
 #[derive(Debug)]
@@ -57,9 +59,14 @@ impl Page {
 
     /// Says how many of what are not shown: `one` of them, or `many`.
     pub(super) fn left_out(&mut self, number: usize, one: &str, many: &str) {
+        self.left_out_of(number, one, many, "");
+    }
+
+    /// The same with what it is of: Markdown, at most [`NAMES`] characters.
+    pub(super) fn left_out_of(&mut self, number: usize, one: &str, many: &str, of: &str) {
         if number > 0 {
             let what = if number == 1 { one } else { many };
-            let _ = writeln!(self.text, "\n**{number} more {what} not shown here**: {WHERE_ALL}.");
+            let _ = writeln!(self.text, "\n**{number} more {what} not shown here**{of}: {WHERE_ALL}.");
         }
     }
 

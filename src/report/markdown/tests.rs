@@ -98,6 +98,28 @@ fn what_is_left_out_is_told() {
         "{folded}"
     );
     assert!(!folded.contains("chart versions not shown here"), "{folded}");
+    // Which charts are not there, and how many versions of each.
+    let charts = |number: usize| {
+        page(&|value| {
+            of(1, number)(value);
+            for (at, chart) in value["charts"].as_array_mut().unwrap().iter_mut().enumerate() {
+                let name = format!("chart-{}", at / 100);
+                chart["reference"] = format!("registry.example/mirror/{name}:1.0.0").into();
+                chart["name"] = name.into();
+            }
+        })
+    };
+    let many = charts(5_000);
+    let shown = many.matches("- **publish**").count();
+    let (group, rest) = (shown / 100, 100 - shown % 100);
+    let of_charts = format!(
+        "\n**{} more chart versions not shown here**, of `chart-{group}` ({rest}), `chart-{}` (100), ",
+        5_000 - shown,
+        group + 1
+    );
+    assert!(many.contains(&of_charts) && many.contains(&format!("`chart-49` (100): {where_all}")), "{many}");
+    let more = charts(50_000);
+    assert!(more.contains(" more charts: `plan.json` has all of it") && more.chars().count() <= LIMIT, "{more}");
     // Of charts without provenance ten are named.
     for (number, rest) in [(10, None), (11, Some("\n- and 1 more\n")), (5_000, Some("\n- and 4990 more\n"))] {
         let bare = page(&of(4, number));

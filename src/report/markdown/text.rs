@@ -50,8 +50,8 @@ fn words(out: &mut String, text: &str) {
             continue;
         }
         // The sentence's own signs stay outside.
-        let end = word.trim_end_matches([',', ';', '.', ')']).len();
-        let begin = word[..end].len() - word[..end].trim_start_matches('(').len();
+        let end = word.trim_end_matches([',', ';', '.', ')', '"']).len();
+        let begin = word[..end].len() - word[..end].trim_start_matches(['(', '"']).len();
         escaped(out, &word[..begin]);
         separate(out, &span(&word[begin..end]));
         escaped(out, &word[end..]);
@@ -165,6 +165,7 @@ mod tests {
         check("https://a.example www.a.example a@b.example", "`https://a.example` `www.a.example` `a@b.example`");
         check("fixed in 59807616e1 :tada: ok", "fixed in `59807616e1` `:tada:` ok");
         check("(by @octocat), not #1.", "(by `@octocat`), not `#1`.");
+        check("claims \"Ada <ada@a.example>\"", "claims \"Ada `<ada@a.example>`\"");
         check("- a\n- b", "\\- a\\\\n- b");
         check("1. a", "1\\. a");
         check("    code", "code");
