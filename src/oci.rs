@@ -184,23 +184,43 @@ impl FromStr for Repository {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let error = || name_error(text, "a repository (`registry.example/path/name`, lower case, no tag)");
-        let parsed: oci_client::Reference = text.parse().map_err(|_| error())?;
-        // The parser fills in a host and the tag `latest` where none is written: only a text that it leaves alone is whole.
-        let whole = format!("{}/{}", parsed.registry(), parsed.repository());
-        let host_len = parsed.registry().len();
-        if whole != text || !looks_like_host(parsed.registry()) {
+        let (host, path) = text.split_once('/').ok_or_else(error)?;
+        let good = is_host(host) && path.len() <= PATH_LIMIT && path.split('/').all(is_segment);
+        if !good || is_short_for_another(host, path) {
             return Err(error());
         }
-        Ok(Self { text: text.into(), host_len })
+        Ok(Self { text: text.into(), host_len: host.len() })
     }
 }
+
+/// The most bytes of a repository's path.
+const PATH_LIMIT: usize = 255;
 
 /// `docker/library` has no host: as in Docker's grammar, one has a dot, a port or is `localhost`.
 ///
 /// Hosts are the same in either case; one spelling keeps one registry from having two names.
-fn looks_like_host(host: &str) -> bool {
-    let lower = !host.bytes().any(|byte| byte.is_ascii_uppercase());
-    lower && (host == "localhost" || host.contains(['.', ':']))
+fn is_host(host: &str) -> bool {
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(fits) && label == label.trim_matches('-');
+    (host == "localhost" || host.contains(['.', ':']))
+        && name.split('.').all(is_label)
+        && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Letters and digits, between them one dot, one or two underscores, or any number of hyphens.
+fn is_segment(segment: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    segment.starts_with(is_name)
+        && segment.ends_with(is_name)
+        && segment
+            .split(is_name)
+            .all(|between| matches!(between, "" | "." | "_" | "__") || between.bytes().all(|byte| byte == b'-'))
+}
+
+/// What every client writes out before it asks: Docker Hub's other name, and its images of one part.
+fn is_short_for_another(host: &str, path: &str) -> bool {
+    host == "index.docker.io" || (host == "docker.io" && !path.contains('/'))
 }
 
 /// A tag: 1 to 128 of `[A-Za-z0-9_.-]`, not beginning with `.` or `-`.
@@ -339,6 +359,68 @@ mod tests {
             "ghcr.io//a",
         ] {
             assert!(bad.parse::<Repository>().is_err(), "{bad}");
+        }
+    }
+
+    /// What `oci-client` makes of a text, if that is the whole of it: it fills in a host and a tag where none is written. Hosts may
+    /// have capitals and underscores there, which we leave out.
+    fn as_oci_client_reads_it(text: &str) -> Option<(String, String)> {
+        let parsed: oci_client::Reference = text.parse().ok()?;
+        let (host, path) = (parsed.registry().to_owned(), parsed.repository().to_owned());
+        let is_host = !host.contains(|c: char| c.is_ascii_uppercase() || c == '_')
+            && (host == "localhost" || host.contains(['.', ':']));
+        (format!("{host}/{path}") == text && is_host).then_some((host, path))
+    }
+
+    fn same_as_oci_client(text: &str) {
+        let ours = text.parse::<Repository>().ok().map(|found| (found.host().to_owned(), found.path().to_owned()));
+        assert_eq!(ours, as_oci_client_reads_it(text), "{text:?}");
+    }
+
+    #[test]
+    fn every_part_of_a_repository_is_read_as_oci_client_reads_it() {
+        let long = |length| format!("ghcr.io/{}", "a".repeat(length));
+        for text in [
+            "ghcr.io/a.b_c__d-e---f/0",
+            "ghcr.io/a___b",
+            "ghcr.io/a..b",
+            "ghcr.io/a._b",
+            "ghcr.io/a.-b",
+            "ghcr.io/-a",
+            "ghcr.io/a-",
+            "ghcr.io/a/",
+            "ghcr.io/",
+            "/a",
+            "localhost:/a",
+            "localhost:5000:1/a",
+            "localhost:5o00/a",
+            ":5000/a",
+            "a-.io/b",
+            "-a.io/b",
+            "a--b.io/b",
+            "a..io/b",
+            ".io/b",
+            "io./b",
+            "1.2.3.4/b",
+            "host/b",
+            "docker.io/b",
+            "docker.io/b/c",
+            "index.docker.io/b/c",
+            "ghcr.io/ä",
+            "ghcr.io/a\n",
+            &long(255),
+            &long(256),
+        ] {
+            same_as_oci_client(text);
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(5000))]
+        #[test]
+        fn repositories_are_what_oci_client_says(text in "(docker\\.io|localhost|[a-z0-9.:-]{1,6})/[a-zA0._/:@-]{0,8}", any in ".{0,12}") {
+            same_as_oci_client(&text);
+            same_as_oci_client(&any);
         }
     }
 
