@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
 use url::Url;
 
 use super::link::next_page;
@@ -27,13 +27,18 @@ const SUBJECT_HEADER: &str = "oci-subject";
 pub(super) struct Known {
     /// Repositories for which it has no referrers API.
     no_api: Mutex<HashSet<String>>,
-    /// Repositories that have the empty config blob.
-    empty_config: Mutex<HashSet<String>>,
+    /// Done once the API of a repository was asked: what is asked at the same time may not be needed.
+    asked: Once,
+    /// Done once a repository has the empty config blob.
+    empty_config: Once,
     /// Who is attaching, by repository and subject.
     turns: Mutex<HashMap<(String, Digest), Weak<Turn>>>,
     /// It failed where it should have mounted a blob or begun an upload.
     mounts_nothing: AtomicBool,
 }
+
+/// What one task does for a repository, by its path, while others wait for it.
+type Once = Mutex<HashMap<String, Arc<OnceCell<()>>>>;
 
 /// Held by the task that attaches.
 type Turn = tokio::sync::Mutex<()>;
@@ -61,6 +66,11 @@ impl Known {
     }
 }
 
+fn once(all: &Once, repository: &Repository) -> Arc<OnceCell<()>> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(all.entry(repository.path().to_owned()).or_default())
+}
+
 fn knows(set: &Mutex<HashSet<String>>, repository: &Repository) -> bool {
     set.lock().unwrap_or_else(PoisonError::into_inner).contains(repository.path())
 }
@@ -76,11 +86,17 @@ pub(super) async fn list(
     subject: &Digest,
     read_back: Option<Referrers>,
 ) -> Result<Referrers, RegistryError> {
-    if !knows(&remote.known.no_api, repository) {
-        let what = format!("the list of referrers of {}", repository.at(*subject));
-        if let Some(referrers) = by_api(remote, repository, subject, &what).await? {
-            return Ok(referrers);
-        }
+    let what = format!("the list of referrers of {}", repository.at(*subject));
+    let mut first = None;
+    let asked = once(&remote.known.asked, repository);
+    asked.get_or_init(async || first = Some(by_api(remote, repository, subject, &what).await)).await;
+    let listed = match first {
+        Some(answer) => answer?,
+        None if knows(&remote.known.no_api, repository) => None,
+        None => by_api(remote, repository, subject, &what).await?,
+    };
+    if let Some(referrers) = listed {
+        return Ok(referrers);
     }
     match read_back {
         Some(list) => Ok(list),
@@ -239,9 +255,8 @@ pub(super) async fn attach(
 ) -> Result<Attached, RegistryError> {
     let [layer, config] = &artifact.blobs;
     remote.put_blob(repository, None, &layer.0, layer.1.clone()).await?;
-    if !knows(&remote.known.empty_config, repository) {
-        remote.put_blob(repository, Some(repository), &config.0, config.1.clone()).await?;
-    }
+    let empty_config = once(&remote.known.empty_config, repository);
+    empty_config.get_or_try_init(|| remote.put_blob(repository, Some(repository), &config.0, config.1.clone())).await?;
     // Registries with the API have been seen to lose entries of one list that came at once, too.
     let _turn = remote.known.turn(repository, &artifact.subject).await;
     let answer = match put(remote, repository, artifact).await {
@@ -254,7 +269,6 @@ pub(super) async fn attach(
         }
         answer => answer?,
     };
-    learn(&remote.known.empty_config, repository);
     let subject = answer.header(SUBJECT_HEADER).and_then(|text| text.parse::<Digest>().ok());
     let (writes, list) = merge(remote, repository, artifact).await?;
     let indexed = subject == Some(artifact.subject);

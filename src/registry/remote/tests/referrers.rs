@@ -55,6 +55,21 @@ async fn the_api_lists_what_is_attached() {
     assert_eq!(server.lines(), [format!("GET /v2/charts/a/referrers/{}", subject())]);
 }
 
+/// However many ask at once, one of them finds out whether there is an API; where there is one, each is answered by it.
+#[tokio::test]
+async fn one_of_many_finds_out_whether_there_is_an_api() {
+    let check = async |server: Server, by_api: usize, by_tag: usize| {
+        let (registry, repository) = (server.registry(), server.repository());
+        let subjects: Vec<_> = (0..5).map(|number: u8| Digest::of(&[number])).collect();
+        let asked = subjects.iter().map(|subject| registry.referrers(&repository, subject));
+        futures_util::future::try_join_all(asked).await.unwrap();
+        let of_api = server.lines().iter().filter(|line| line.contains("/referrers/")).count();
+        assert_eq!((of_api, server.lines().len() - of_api), (by_api, by_tag), "{:?}", server.lines());
+    };
+    check(without_api(|| answer(404, &[], MISSING)).await, 1, 5).await;
+    check(Server::in_turn(vec![|| answer(200, &[INDEX], EMPTY)]).await, 5, 0).await;
+}
+
 /// What a consumer takes for "no API" leads to the tag, where only 404 says that nothing is attached.
 #[tokio::test]
 async fn registries_without_the_api_have_the_fallback_tag() {
