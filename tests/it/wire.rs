@@ -1,11 +1,24 @@
 //! Requests, counted on the wire against distribution. Exact: one more is a regression, one less a better README.
 
+use std::io::Read as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::TempDir;
+
 use crate::support::charts::Desk;
 use crate::support::images::Image;
 use crate::support::pgp::Key;
+use crate::support::process::spawn;
 use crate::support::registry::{Auth, Registry};
+use crate::support::tls::Tls;
 use crate::support::tools::Tool;
-use crate::support::workspace::Workspace;
+use crate::support::workspace::{Workspace, unsigned};
 
 /// Charts, each in a repository of its own, so that a token serves one repository.
 const CHARTS: [&str; 3] = ["api", "web", "worker"];
@@ -171,4 +184,39 @@ fn check_mounting(auth: Auth) {
 fn requests_within_one_registry() {
     needs!(Tool::Distribution, Tool::Helm4);
     [Auth::None, Auth::Basic, Auth::Token].into_iter().for_each(check_mounting);
+}
+
+/// What a client says first to a server that offers HTTP/2 as well as HTTP/1.1.
+fn first_words(listener: &TcpListener, tls: &Tls) -> String {
+    let certificate = CertificateDer::from_pem_file(&tls.certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_file(&tls.key).unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), stream);
+    let mut words = [0; 14];
+    stream.read_exact(&mut words).unwrap();
+    String::from_utf8_lossy(&words).into_owned()
+}
+
+#[test]
+fn http_2_is_spoken_where_it_is_offered() {
+    let dir = TempDir::new().unwrap();
+    let tls = Tls::new(dir.path());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let host = listener.local_addr().unwrap();
+    let mut workspace = Workspace::new(&format!("{host}/charts"));
+    workspace.set("SSL_CERT_FILE", &tls.authority);
+    workspace.mirror("web", &format!("{host}/upstream/web"), &format!("{host}/charts/web"), &["1.0.0"], &unsigned());
+    let server = thread::spawn(move || first_words(&listener, &tls));
+    let lock = spawn(workspace.command().arg("lock"));
+    assert_eq!(server.join().unwrap(), "PRI * HTTP/2.0");
+    // Nobody is there any more who could answer.
+    lock.signal("KILL");
+    lock.wait();
 }
