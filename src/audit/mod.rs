@@ -110,7 +110,8 @@ async fn audit_one(clearing: &Clearing, signatures: &Signatures, graph: &StepGra
             }
         }
         PinState::Stale(stale) => {
-            let finding = Finding::of(Code::Stale, &unit.reference, stale.to_string(), "");
+            let (reason, next) = stale.parts();
+            let finding = Finding::of(Code::Stale, &unit.reference, reason, next);
             row(unit, None, Audited::Unpinned, Some(finding))
         }
     }

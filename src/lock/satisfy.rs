@@ -64,6 +64,14 @@ pub enum Unsatisfied {
 }
 
 impl Unsatisfied {
+    /// The reason alone, and what to do about it: the text is both, with a colon between.
+    #[must_use]
+    pub fn parts(&self) -> (String, String) {
+        let text = self.to_string();
+        let (reason, next) = text.split_once(": ").unwrap_or((&text, ""));
+        (reason.to_owned(), next.to_owned())
+    }
+
     /// The exception that would lift it, once a person has reviewed it.
     #[must_use]
     pub fn exception(&self, reference: &Reference) -> Option<Exception> {
@@ -180,7 +188,12 @@ mod tests {
         let workspace = Workspace::read(&Tree::folder(folder.path())).unwrap();
         let lockfile = Lockfile::from_pins(vec![pin.clone()]);
         let version = "1.0.0".parse().unwrap();
-        lockfile.satisfying(&workspace.mirrors[0], &version, &workspace).map(|_| ())
+        let told = lockfile.satisfying(&workspace.mirrors[0], &version, &workspace).map(|_| ());
+        // Each says what to do, and by itself why.
+        if let Err((reason, next)) = told.as_ref().map_err(Unsatisfied::parts) {
+            assert!(!reason.contains("chartsync") && !next.is_empty(), "{reason:?} {next:?}");
+        }
+        told
     }
 
     const PATH: &str = "keyring: ring.gpg";

@@ -45,13 +45,14 @@ async fn orphans_of(clearing: &Clearing, repository: &Repository, declared: &BTr
         Err(error) => {
             let message =
                 format!("the tags of {repository} could not be listed, so what nobody declares is unknown: {error}");
-            return vec![Finding::of_run(Code::Orphan, message, "")];
+            return vec![Finding::of_run(Code::Orphan, message, "run again, or look at the registry")];
         }
     };
     let undeclared = tags.into_iter().filter(|tag| !declared.contains(tag.as_str()) && !is_referrers_tag(tag.as_str()));
     let note = |tag| {
         let reference = repository.tagged(tag);
-        Finding::of(Code::Orphan, &reference, "it is published, but nothing here declares it", "")
+        let next = "declare it, or find out who published it; what is published stays until somebody deletes it at the registry";
+        Finding::of(Code::Orphan, &reference, "it is published, but nothing here declares it", next)
     };
     undeclared.map(note).collect()
 }

@@ -193,8 +193,9 @@ fn stale_row(workspace: &Workspace, id: UnitId, unit: &Unit, unsatisfied: &Unsat
     let mut row = bare_row(workspace, id, unit, None, State::Stale);
     let mirror = unit.mirror().and_then(|mirror| workspace.mirrors.get(mirror));
     let declared = mirror.and_then(|mirror| mirror.versions.iter().find(|declared| declared.version == unit.version));
-    let finding = Finding::of(Code::Stale, &unit.reference, unsatisfied.to_string(), "")
-        .at(declared.map(|declared| declared.location.clone()));
+    let (reason, next) = unsatisfied.parts();
+    let finding =
+        Finding::of(Code::Stale, &unit.reference, reason, next).at(declared.map(|declared| declared.location.clone()));
     let exception = unsatisfied.exception(&unit.reference);
     row.add(Finding { exception, ..finding });
     row
@@ -420,7 +421,7 @@ fn told_upstream(pin: &Pin, upstream: Upstream, observed: &Observed) -> Finding 
         ),
         Upstream::Unreachable => (
             format!("the source {source} could not be asked: {}", reason(observed.source_error.as_ref())),
-            String::new(),
+            "run again; what is published stays as it is".to_owned(),
         ),
     };
     let finding = Finding::of(Code::Upstream, &pin.reference(), message, next);

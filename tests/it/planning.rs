@@ -74,6 +74,7 @@ fn drift_of_a_source_behind_a_published_chart_is_a_warning() {
     check("gone");
     served.answer(forbidden);
     check("could not be asked");
+    check("next: run again");
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn tags_that_nothing_declares_are_notes_under_drift() {
     assert!(!quiet.said().contains("orphan"), "{quiet}");
     let ran = sides.workspace.run("plan --drift --detailed-exitcode").ok();
     assert_eq!(ran.said().matches("- orphan").count(), 1, "{ran}");
-    ran.says(&format!("- orphan  {PUBLISH}/web:0.1.0"));
+    ran.says(&format!("- orphan  {PUBLISH}/web:0.1.0")).says("next: declare it, or find out who published it");
 }
 
 fn image_again(sides: &Sides) -> Image {

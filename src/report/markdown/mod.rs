@@ -32,7 +32,7 @@ fn whole(plan: &Plan) -> String {
     patch(&mut page, plan);
     let news = news::groups(plan);
     finding::all(&mut page, plan, news::wanted(&news));
-    news::all(&mut page, &news);
+    news::all(&mut page, &news, news::wanted_by_unsigned(plan));
     news::unsigned(&mut page, plan);
     page.finish()
 }

@@ -16,6 +16,8 @@ const MOST_OPEN: usize = 10;
 const MOST_UNSIGNED: usize = 10;
 /// What is kept for what comes behind the entries.
 const LATER: usize = 6_000;
+/// What is kept for the charts without provenance that are named.
+const UNSIGNED: usize = 2_000;
 
 /// The versions of one chart that a reviewer has to read.
 pub(super) struct Group {
@@ -55,7 +57,8 @@ pub(super) fn wanted(groups: &[Group]) -> usize {
 }
 
 /// All of it while there is room; what no longer fits is counted. Many versions of a chart are folded away, out of many.
-pub(super) fn all(page: &mut Page, groups: &[Group]) {
+/// `kept` characters stay for what comes behind it.
+pub(super) fn all(page: &mut Page, groups: &[Group], kept: usize) {
     let total: usize = groups.iter().map(|group| group.entries.len()).sum();
     if total == 0 {
         return;
@@ -85,10 +88,10 @@ pub(super) fn all(page: &mut Page, groups: &[Group]) {
         let (first, rest) = group.entries.split_at(1);
         let [first] = first else { continue };
         // A head stands with something below it, or not at all.
-        if page.entries([format!("{gap}{head}\n{}", unfolded(first))], 0) == 0 {
+        if page.entries([format!("{gap}{head}\n{}", unfolded(first))], kept) == 0 {
             break;
         }
-        let more = page.entries(rest.iter().map(&mut unfolded), 0);
+        let more = page.entries(rest.iter().map(&mut unfolded), kept);
         if is_folded {
             page.line("\n</details>");
         }
@@ -248,11 +251,19 @@ fn other_keyring(entry: &mut Entry, keyring: &Keyring) {
     }
 }
 
+fn without_provenance(plan: &Plan) -> Vec<(&Chart, Unsigned)> {
+    let why = |chart: &Chart| -> Option<Unsigned> { chart.beside.as_ref()?.unsigned.clone() };
+    plan.charts.iter().filter_map(|chart| Some((chart, why(chart)?))).collect()
+}
+
+/// How many characters the charts without provenance take, about, where there are any.
+pub(super) fn wanted_by_unsigned(plan: &Plan) -> usize {
+    if without_provenance(plan).is_empty() { 0 } else { UNSIGNED }
+}
+
 /// The charts without provenance, counted, the new ones first among those that are named.
 pub(super) fn unsigned(page: &mut Page, plan: &Plan) {
-    let why = |chart: &Chart| -> Option<Unsigned> { chart.beside.as_ref()?.unsigned.clone() };
-    let mut charts: Vec<(&Chart, Unsigned)> =
-        plan.charts.iter().filter_map(|chart| Some((chart, why(chart)?))).collect();
+    let mut charts = without_provenance(plan);
     if charts.is_empty() {
         return;
     }

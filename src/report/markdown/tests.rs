@@ -127,6 +127,9 @@ fn what_is_left_out_is_told() {
         assert_eq!(bare.contains("- and "), rest.is_some(), "{bare}");
         assert!(rest.is_none_or(|rest| bare.contains(rest)), "{bare}");
     }
+    // However many versions change.
+    let signed = page(&of(5, 5_000));
+    assert_eq!(signed.matches("`: accepted: released by hand").count(), 10, "{signed}");
     // What is only not published yet is none of the change's.
     let unsigned = |novelty: &str| {
         page(&|value| {
