@@ -51,7 +51,8 @@ pub(super) fn dependencies(old: &Parts<'_>, new: &Parts<'_>) -> Changes<Dependen
     for key in all {
         let (old, new) = (old.get(&key), new.get(&key));
         if old != new {
-            changes.push_with(old.is_some(), new.is_some(), || Change { old: old.cloned(), new: new.cloned() });
+            let told = |side: Option<&Dependency>| side.map(shortened);
+            changes.push_with(old.is_some(), new.is_some(), || Change { old: told(old), new: told(new) });
         }
     }
     changes
@@ -60,6 +61,7 @@ pub(super) fn dependencies(old: &Parts<'_>, new: &Parts<'_>) -> Changes<Dependen
 /// Path and alias.
 type Key = (String, Option<String>);
 
+/// All of them, each text in full.
 fn dependencies_of(parts: &Parts<'_>) -> BTreeMap<Key, Dependency> {
     let mut all = BTreeMap::new();
     let mut declared = BTreeSet::new();
@@ -68,21 +70,19 @@ fn dependencies_of(parts: &Parts<'_>) -> BTreeMap<Key, Dependency> {
             let path = format!("{}charts/{}", part.path, dependency.name);
             let vendored = parts.all.get(&format!("{path}/")).and_then(version);
             declared.insert(path.clone());
-            let some = |text: &str| Some(told(text)).filter(|text| !text.is_empty());
             let found = Dependency {
-                path: super::super::quoted(&path),
-                alias: dependency.alias.as_deref().map(told),
-                wanted: Some(told(&dependency.version)),
-                repository: some(&dependency.repository),
+                path: path.clone(),
+                alias: dependency.alias.clone(),
+                wanted: Some(dependency.version.clone()),
+                repository: Some(dependency.repository.clone()).filter(|text| !text.is_empty()),
                 vendored,
             };
-            all.insert((found.path.clone(), found.alias.clone()), found);
+            all.insert((path, dependency.alias.clone()), found);
         }
     }
     for part in parts.all.values().filter(|part| !part.path.is_empty()) {
-        let path = part.path.trim_end_matches('/');
-        if !declared.contains(path) {
-            let path = super::super::quoted(path);
+        let path = part.path.trim_end_matches('/').to_owned();
+        if !declared.contains(&path) {
             let found =
                 Dependency { path: path.clone(), alias: None, wanted: None, repository: None, vendored: version(part) };
             all.insert((path, None), found);
@@ -91,8 +91,21 @@ fn dependencies_of(parts: &Parts<'_>) -> BTreeMap<Key, Dependency> {
     all
 }
 
+/// A dependency as it is told.
+fn shortened(dependency: &Dependency) -> Dependency {
+    let Dependency { path, alias, wanted, repository, vendored } = dependency;
+    let some = |text: &Option<String>| text.as_deref().map(told);
+    Dependency {
+        path: super::super::quoted(path),
+        alias: some(alias),
+        wanted: some(wanted),
+        repository: some(repository),
+        vendored: some(vendored),
+    }
+}
+
 fn version(part: &Part<'_>) -> Option<String> {
-    part.metadata.as_ref().map(|metadata| told(&metadata.version))
+    part.metadata.as_ref().map(|metadata| metadata.version.clone())
 }
 
 /// What of Chart.yaml deserves a second look.
@@ -143,7 +156,7 @@ fn of_part(before: &Metadata, now: &Metadata, part: &Part<'_>, notices: &mut Vec
     let mut told_hosts = BTreeSet::new();
     for (field, host) in addresses(now).filter(|(_, host)| !known.contains(host)) {
         if told_hosts.insert(host.clone()) {
-            push(Matter::Host, field, format!("{host} in {field}"));
+            push(Matter::Host, field, format!("{} in {field}", told(&host)));
         }
     }
 }
@@ -165,7 +178,7 @@ fn host(address: &str) -> Option<String> {
     let (_, rest) = address.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit('@').next()?.to_ascii_lowercase();
-    Some(told(&host)).filter(|host| !host.is_empty())
+    Some(host).filter(|host| !host.is_empty())
 }
 
 /// The line at which this field stands.

@@ -5,19 +5,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::documents::{Role, key, literally, scalar};
+use super::documents::{Line, Role, Seen};
+use super::fields::{APP_VERSION, Pair, is_literal, key, literally, pairs};
 use super::objects::is_definition;
 use super::parts::Part;
-use super::values::{Defaults, Entry, Node, Step, at_line, path};
-use super::{Changes, Image, Read, told};
+use super::values::{Defaults, Entry, Node, Step, at_line, path, windows};
+use super::{Changes, Image, Read, Unread, told};
 
 /// The most images that are looked at in one chart.
 const IMAGE_LIMIT: usize = 10_000;
 /// Where authors list the images that rendering would give.
 const ANNOTATION: &str = "artifacthub.io/images";
 
-/// Images by reference, each with the first place that names it.
+/// Images by their whole reference, each with the first place that names it.
 pub(super) type Images = BTreeMap<String, Image>;
+
+/// A whole reference with its image.
+type Named<'i> = (&'i str, &'i Image);
 
 /// The images of a chart and its subcharts.
 pub(super) fn of(read: &Read<'_>) -> Images {
@@ -44,9 +48,8 @@ pub(super) fn of(read: &Read<'_>) -> Images {
 
 fn add(images: &mut Images, reference: &str, file: impl FnOnce() -> String, line: u32) {
     if images.len() < IMAGE_LIMIT && is_reference(reference) {
-        let reference = told(reference);
-        images.entry(reference).or_insert_with_key(|reference| Image {
-            reference: reference.clone(),
+        images.entry(reference.to_owned()).or_insert_with(|| Image {
+            reference: told(reference),
             file: file(),
             line: at_line(line),
         });
@@ -73,36 +76,82 @@ fn of_annotation(part: &Part<'_>, images: &mut Images) {
     let annotation = part.metadata.as_ref().and_then(|metadata| metadata.annotation(ANNOTATION));
     for line in annotation.unwrap_or_default().lines() {
         if let Some(image) = key(line.trim_start().trim_start_matches("- "), "image") {
-            add(images, scalar(image), || part.path_of("Chart.yaml"), 0);
+            add(images, image, || part.path_of("Chart.yaml"), 0);
         }
     }
 }
 
 fn of_templates(read: &Read<'_>, images: &mut Images) {
-    for seen in read.documents.all() {
-        if seen.template.role == Role::Definition || is_definition(seen.kind()) {
-            continue;
-        }
+    for seen in manifests(read) {
         let part = read.parts.all.get(seen.template.part);
         let app_version =
             part.and_then(|part| part.metadata.as_ref()).and_then(|metadata| metadata.app_version.as_deref());
-        for (line, text) in seen.lines() {
-            let Some(image) = key(text.trim_start().trim_start_matches("- "), "image") else { continue };
-            let image = literally(&with_app_version(scalar(image), app_version));
+        for (line, pair) in named(seen) {
+            let image = match app_version {
+                Some(version) => literally(&pair.value.replace(APP_VERSION, version)),
+                None => literally(pair.value),
+            };
             // With no literal repository, values say which it is.
             if !repository(&image).contains('…') {
-                add(images, &image, || seen.template.path(), line);
+                add(images, &image, || seen.template.path(), line.number);
             }
         }
     }
 }
 
-/// The text with `{{ .Chart.AppVersion }}` replaced.
-fn with_app_version(text: &str, app_version: Option<&str>) -> String {
-    let Some(version) = app_version else { return text.to_owned() };
-    ["{{ .Chart.AppVersion }}", "{{.Chart.AppVersion}}", "{{ $.Chart.AppVersion }}"]
-        .iter()
-        .fold(text.to_owned(), |text, action| text.replace(action, version))
+/// The documents that may name images to be pulled.
+fn manifests<'d>(read: &'d Read<'_>) -> impl Iterator<Item = Seen<'d>> {
+    let is_definition = |seen: &Seen<'_>| seen.kinds().next().is_some() && seen.kinds().all(is_definition);
+    read.documents.all().filter(move |seen| seen.template.role != Role::Definition && !is_definition(seen))
+}
+
+/// The images that stand in a document.
+fn named(seen: Seen<'_>) -> impl Iterator<Item = (Line<'_>, Pair<'_>)> {
+    let mut lines = seen.lines().peekable();
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        for pair in pairs(line.plain).filter(|pair| pair.key == "image") {
+            // It may stand in the line below its key.
+            let is_below = pair.value.is_empty() && !line.plain.contains(['{', '[']);
+            let below = lines.peek().filter(|_| is_below).and_then(|below| Some((*below, pairs(below.plain).next()?)));
+            found.push(below.filter(|(_, below)| below.key.is_empty()).unwrap_or((line, pair)));
+        }
+    }
+    found.into_iter()
+}
+
+/// Lines that are new and whose images cannot be read.
+pub(super) fn unread(old: &Read<'_>, new: &Read<'_>) -> Vec<Unread> {
+    let known: BTreeSet<(&str, &str)> =
+        strange(old).map(|(seen, line, _)| (seen.template.part, line.written.trim())).collect();
+    let strange = strange(new).filter(|(seen, line, _)| !known.contains(&(seen.template.part, line.written.trim())));
+    let one = |(seen, line, why): (Seen<'_>, Line<'_>, &str)| Unread {
+        file: seen.template.path(),
+        line: Some(line.number),
+        why: why.to_owned(),
+    };
+    strange.take(IMAGE_LIMIT).map(one).collect()
+}
+
+/// That not all images were looked at, where there are too many.
+pub(super) fn too_many(images: &Images) -> Option<Unread> {
+    (images.len() >= IMAGE_LIMIT).then(|| Unread {
+        file: "templates".to_owned(),
+        line: None,
+        why: "they name more images than any chart's: not all were looked at".to_owned(),
+    })
+}
+
+/// Lines whose images cannot be read, and why.
+fn strange<'d>(read: &'d Read<'_>) -> impl Iterator<Item = (Seen<'d>, Line<'d>, &'static str)> {
+    manifests(read).flat_map(|seen| named(seen).map(move |(line, pair)| (seen, line, pair))).filter_map(
+        |(seen, line, pair)| {
+            let is_strange = is_literal(pair.value) && !pair.value.is_empty() && !is_reference(pair.value);
+            let by_action = seen.template.facts().names.contains(&line.number);
+            let why = if is_strange { "the image in it cannot be read" } else { "an action names an image in it" };
+            (is_strange || by_action).then_some((seen, line, why))
+        },
+    )
 }
 
 struct InValues<'n, 'i> {
@@ -230,12 +279,12 @@ fn text(entry: &Entry) -> Option<&str> {
 
 /// Images that were added, removed, or have another tag or digest.
 pub(super) fn compare(old: &Images, new: &Images) -> Changes<Image> {
-    let only = |these: &'_ Images, those: &'_ Images| -> Vec<Image> {
-        these.values().filter(|image| !those.contains_key(&image.reference)).cloned().collect()
-    };
+    fn only<'i>(these: &'i Images, others: &Images) -> Vec<Named<'i>> {
+        let all = these.iter().filter(|(reference, _)| !others.contains_key(*reference));
+        all.map(|(reference, image)| (reference.as_str(), image)).collect()
+    }
     let (mut gone, mut come) = (only(old, new), only(new, old));
-    let mut changes = Changes::default();
-    let mut pairs: Vec<(Option<Image>, Option<Image>)> = Vec::new();
+    let mut pairs: Vec<(Option<Named<'_>>, Option<Named<'_>>)> = Vec::new();
     // The same repository first, then the same place.
     for same in [by_repository, by_place] {
         let (mut left, mut used) = (Vec::new(), BTreeSet::new());
@@ -247,7 +296,7 @@ pub(super) fn compare(old: &Images, new: &Images) -> Changes<Image> {
             match waiting.get_mut(&same(&image)).and_then(Vec::pop) {
                 Some(at) => {
                     used.insert(at);
-                    pairs.push((Some(image), come.get(at).cloned()));
+                    pairs.push((Some(image), come.get(at).copied()));
                 }
                 None => left.push(image),
             }
@@ -257,18 +306,24 @@ pub(super) fn compare(old: &Images, new: &Images) -> Changes<Image> {
     }
     pairs.extend(gone.into_iter().map(|image| (Some(image), None)));
     pairs.extend(come.into_iter().map(|image| (None, Some(image))));
-    let reference = |image: &Option<Image>| image.as_ref().map(|image| image.reference.clone());
-    pairs.sort_by_key(|(old, new)| reference(new).or(reference(old)));
+    let reference = |image: &Option<Named<'_>>| image.map(|(reference, _)| reference.to_owned());
+    pairs.sort_by_cached_key(|(old, new)| reference(new).or(reference(old)));
+    let mut changes = Changes::default();
     for (old, new) in pairs {
-        changes.push(old, new);
+        let (mut before, mut now) = (old.map(|(_, image)| image.clone()), new.map(|(_, image)| image.clone()));
+        if let (Some((old, _)), Some((new, _)), Some(before), Some(now)) = (old, new, &mut before, &mut now) {
+            // Where they are long, the part in which they differ.
+            (before.reference, now.reference) = windows(old, new);
+        }
+        changes.push(before, now);
     }
     changes
 }
 
-fn by_repository(image: &Image) -> String {
-    repository(&image.reference).to_owned()
+fn by_repository((reference, _): &Named<'_>) -> String {
+    repository(reference).to_owned()
 }
 
-fn by_place(image: &Image) -> String {
+fn by_place((_, image): &Named<'_>) -> String {
     format!("{}:{:?}", image.file, image.line)
 }

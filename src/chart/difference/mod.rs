@@ -5,7 +5,8 @@
 //! Pure; knows no registry and no words for people.
 //!
 //! - `parts` takes a chart apart into itself and its subcharts.
-//! - `documents` reads templates as far as they stand literally in the text; `objects` compares what they make.
+//! - `actions` takes the template language apart as Go does; `templates` tells what of a template stands there literally.
+//! - `fields` reads lines of YAML one by one; `documents` takes templates apart; `objects` compares what they make.
 //! - `powers` finds the lines that deserve a second look.
 //! - `values`, `images`, `about` compare default values, images, and what Chart.yaml says.
 //! - `patch` is the difference line by line.
@@ -16,11 +17,17 @@ use super::Chart;
 
 mod about;
 
+mod actions;
+
 mod documents;
+
+mod fields;
 
 mod images;
 
 mod lines;
+
+mod loaded;
 
 mod objects;
 
@@ -29,6 +36,8 @@ mod parts;
 mod patch;
 
 mod powers;
+
+mod templates;
 
 mod values;
 
@@ -39,7 +48,7 @@ use parts::{Parts, Unpacked};
 use values::Defaults;
 
 /// The rules of comparing: raised whenever the same two archives give another difference.
-pub const REVISION: u32 = 2;
+pub const REVISION: u32 = 3;
 
 /// The most entries of one list.
 pub const ENTRY_LIMIT: usize = 500;
@@ -276,17 +285,22 @@ pub fn compare(old: &Chart, new: &Chart) -> Difference {
     let (old, new) = (Read::of(&old), Read::of(&new));
     let dependencies = about::dependencies(old.parts, new.parts);
     let mut notices = about::notices(old.parts, new.parts, &dependencies);
-    notices.extend(powers::notices(&old, &new));
+    let (rights, too_much) = powers::notices(&old, &new);
+    notices.extend(rights);
+    let (old_images, new_images) = (images::of(&old), images::of(&new));
+    let mut unread = unread(&old, &new);
+    unread.extend(too_much);
+    unread.extend(images::too_many(&new_images));
     let objects = objects::compare(&old.documents, &new.documents, &mut notices);
     Difference {
         notices: Listed::of(notices),
-        images: images::compare(&images::of(&old), &images::of(&new)),
+        images: images::compare(&old_images, &new_images),
         dependencies,
         objects,
         values: values::compare(&old.values, &new.values),
         about: about::fields(old.parts, new.parts),
         files,
-        unread: Listed::of(unread(&old, &new)),
+        unread: Listed::of(unread),
     }
 }
 
@@ -307,7 +321,12 @@ impl<'a> Read<'a> {
 fn unread(old: &Read<'_>, new: &Read<'_>) -> Vec<Unread> {
     let mut unread = parts::unread(old.parts, new.parts);
     unread.extend(documents::unread(&old.documents, &new.documents));
+    unread.extend(images::unread(old, new));
     unread.extend(values::unread(&old.values, &new.values));
+    if new.documents.templates().iter().any(|template| template.facts().tpl.is_some()) {
+        unread.extend(values::templates(&old.values, &new.values));
+    }
+    unread.extend(loaded::unread(old, new));
     unread
 }
 

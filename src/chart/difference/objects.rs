@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::documents::{Documents, Seen, What, key, scalar};
+use super::documents::{Documents, Line, Seen, What};
+use super::fields::{DECIDES, PRINTS, first, indent, is_literal, is_no, key, pairs};
 use super::{Change, Changes, Matter, Notice, Object, told};
 
 /// How many words of a role that says more are told.
@@ -117,16 +118,16 @@ fn without_equals<'d>(
 fn look(old: Option<&Made<'_>>, new: Option<&Made<'_>>, notices: &mut Vec<Notice>) {
     match (old, new) {
         (None, Some(new)) => {
-            if let Some(matter) = matter(new.kind) {
+            if let Some(matter) = new.seen.kinds().filter_map(matter).min() {
                 notices.push(new.notice(matter, &format!("{} {}", new.kind, new.name)));
             }
         }
-        (Some(old), None) if is_definition(old.kind) => {
+        (Some(old), None) if old.seen.kinds().any(is_definition) => {
             notices.push(old.notice(Matter::CrdGone, &format!("{} {}", old.kind, old.name)));
         }
-        (Some(old), Some(new)) if is_definition(new.kind) => versions_changed(old, new, notices),
-        (Some(old), Some(new)) if has_rules(new.kind) => {
-            let words = more_words(&rules(&old.seen), &rules(&new.seen));
+        (Some(old), Some(new)) if new.seen.kinds().any(is_definition) => versions_changed(old, new, notices),
+        (Some(old), Some(new)) if new.seen.kinds().any(|kind| is_role(kind) || is_binding(kind)) => {
+            let words = more_rules(&rules(&old.seen), &rules(&new.seen));
             if !words.is_empty() {
                 notices.push(new.notice(Matter::Rules, &format!("{} {}: {}", new.kind, new.name, words.join(", "))));
             }
@@ -136,7 +137,7 @@ fn look(old: Option<&Made<'_>>, new: Option<&Made<'_>>, notices: &mut Vec<Notice
 }
 
 /// Why a new object of this kind deserves a second look, if it does.
-fn matter(kind: &str) -> Option<Matter> {
+pub(super) fn matter(kind: &str) -> Option<Matter> {
     Some(match kind {
         "ClusterRole" => Matter::ClusterRole,
         "ClusterRoleBinding" => Matter::ClusterRoleBinding,
@@ -156,26 +157,85 @@ pub(super) fn is_role(kind: &str) -> bool {
     matches!(kind, "ClusterRole" | "Role")
 }
 
-fn has_rules(kind: &str) -> bool {
-    is_role(kind) || matches!(kind, "ClusterRoleBinding" | "RoleBinding")
+pub(super) fn is_binding(kind: &str) -> bool {
+    matches!(kind, "ClusterRoleBinding" | "RoleBinding")
 }
 
-/// The words of a role's rules, or of a binding's role and subjects. Lines with actions count as they stand.
-fn rules<'d>(seen: &Seen<'d>) -> Vec<&'d str> {
-    let lines = seen.lines().map(|(_, line)| line).skip_while(|line| {
-        !["rules", "roleRef", "subjects", "aggregationRule"].iter().any(|section| key(line, section).is_some())
-    });
-    let is_said = |line: &&str| !line.trim_start().starts_with(['#', '{']);
-    let lines = lines.filter(is_said);
-    lines.flat_map(words).collect()
+/// A rule of a role, or what a binding binds: its words, each with the key that it stands under.
+#[derive(Default)]
+struct Rule<'d> {
+    words: Vec<(&'d str, &'d str)>,
 }
 
-fn words(line: &str) -> Vec<&str> {
-    if line.contains("{{") {
-        return vec![line.trim()];
+/// The key that makes a rule say less the more stands under it.
+const NAMES: &str = "resourceNames";
+
+impl Rule<'_> {
+    fn names(&self) -> HashSet<&str> {
+        self.words.iter().filter(|(key, _)| *key == NAMES).map(|(_, word)| *word).collect()
     }
-    let parts = line.split(|char: char| char.is_whitespace() || "[]{},\"'".contains(char));
-    parts.filter(|word| !word.is_empty() && *word != "-" && !word.ends_with(':')).collect()
+
+    /// Whether another rule says all that this one says.
+    fn is_within(&self, other: &Self) -> bool {
+        let all: HashSet<_> = other.words.iter().collect();
+        let (names, others) = (self.names(), other.names());
+        let is_as_narrow = others.is_empty() || !names.is_empty() && names.is_subset(&others);
+        is_as_narrow && self.words.iter().filter(|(key, _)| *key != NAMES).all(|word| all.contains(word))
+    }
+}
+
+/// The rules of a role, or a binding's role and subjects. Lines that an action prints count as they are written.
+fn rules<'d>(seen: &Seen<'d>) -> Vec<Rule<'d>> {
+    let is_section = |line: &Line<'_>| {
+        pairs(line.plain).any(|pair| ["rules", "roleRef", "subjects", "aggregationRule"].contains(&pair.key))
+    };
+    let (mut rules, mut key, mut dash) = (vec![Rule::default()], "", None);
+    for line in seen.lines().skip_while(|line| !is_section(line)) {
+        let bare = line.plain.trim_start_matches([' ', DECIDES]);
+        if bare.starts_with('-') {
+            let right = indent(line.plain);
+            if *dash.get_or_insert(right) == right {
+                rules.push(Rule::default());
+            }
+        }
+        if bare.starts_with(PRINTS) && !bare.contains(':') {
+            rules.push(Rule { words: vec![("", line.written.trim())] });
+            continue;
+        }
+        for pair in pairs(line.plain) {
+            if !pair.key.is_empty() {
+                // In brackets, one rule follows the other in a line.
+                let begins_again = pair.depth > 1
+                    && rules.last().is_some_and(|rule| rule.words.iter().any(|(key, _)| *key == pair.key));
+                if begins_again {
+                    rules.push(Rule::default());
+                }
+                key = pair.key;
+            }
+            let Some(last) = rules.last_mut().filter(|_| !pair.value.is_empty()) else { continue };
+            last.words.push((key, if is_literal(pair.value) { pair.value } else { line.written.trim() }));
+        }
+    }
+    rules.retain(|rule| !rule.words.is_empty());
+    rules
+}
+
+/// The words of rules; those that name what a rule is narrowed to say nothing more.
+fn words<'d>(rules: &[Rule<'d>]) -> Vec<&'d str> {
+    let words = rules.iter().flat_map(|rule| &rule.words).filter(|(key, _)| *key != NAMES);
+    words.map(|(_, word)| *word).collect()
+}
+
+/// What the new rules say more: words that are new or stand more often, else the rules that no old one covers.
+fn more_rules(old: &[Rule<'_>], new: &[Rule<'_>]) -> Vec<String> {
+    let more = more_words(&words(old), &words(new));
+    if !more.is_empty() {
+        return more;
+    }
+    let uncovered = new.iter().filter(|rule| !old.iter().any(|other| rule.is_within(other)));
+    let words: Vec<String> = uncovered.flat_map(|rule| &rule.words).map(|(_, word)| told(word)).collect();
+    let is_cut = words.len() > WORDS;
+    words.into_iter().take(WORDS).chain(is_cut.then(|| "…".to_owned())).collect()
 }
 
 /// Words that are new in the new text, else those that stand more often there, in its order, each once.
@@ -218,50 +278,102 @@ fn versions_changed(old: &Made<'_>, new: &Made<'_>, notices: &mut Vec<Notice>) {
 
 /// The versions of a definition that are served, with their lines: the list `versions` below `spec`, as it stands.
 fn served_versions(seen: &Seen<'_>) -> BTreeMap<String, u32> {
-    let mut lines = seen.lines().filter(|(_, line)| {
-        let line = line.trim_start();
-        !(line.is_empty() || line.starts_with('#') || line.starts_with("{{"))
-    });
-    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let mut versions = BTreeMap::new();
-    let Some((_, spec)) = lines.by_ref().find(|(_, line)| key(line, "spec").is_some()) else { return versions };
-    let spec = indent(spec);
-    let within = lines.take_while(|(_, line)| indent(line) > spec);
-    let mut within = within.skip_while(|(_, line)| key(line, "versions").is_none());
-    let Some((_, head)) = within.next() else { return versions };
-    let head = indent(head);
-    let mut list = within
-        .take_while(|(_, line)| indent(line) > head || (indent(line) == head && line.trim_start().starts_with('-')));
-    let mut item: Option<(String, u32, bool)> = None;
-    let mut keep = |item: Option<(String, u32, bool)>| {
-        if let Some((name, line, true)) = item.filter(|(name, ..)| !name.is_empty()) {
-            versions.insert(name, line);
-        }
+    let is_said = |line: &Line<'_>| {
+        let line = line.plain.trim_start_matches([' ', '\t', DECIDES, PRINTS]);
+        !(line.is_empty() || line.starts_with('#'))
     };
+    let mut lines = seen.lines().filter(is_said);
+    let Some(spec) = lines.by_ref().find(|line| key(line.plain, "spec").is_some()) else { return in_brackets(seen) };
+    let spec = indent(spec.plain);
+    let within = lines.take_while(|line| indent(line.plain) > spec);
+    let mut within = within.skip_while(|line| key(line.plain, "versions").is_none()).peekable();
+    let Some(head) = within.next().filter(|head| !head.plain.contains('[')) else { return in_brackets(seen) };
+    let head = indent(head.plain);
+    if !within.peek().is_some_and(|line| line.plain.trim_start_matches([' ', DECIDES]).starts_with('-')) {
+        return in_brackets(seen);
+    }
+    let mut list = within.take_while(|line| {
+        let right = indent(line.plain);
+        right > head || (right == head && line.plain.trim_start_matches(DECIDES).trim_start().starts_with('-'))
+    });
+    let mut versions = Versions::default();
     let mut dash = None;
-    for (number, line) in list.by_ref() {
-        let depth = indent(line);
+    for line in list.by_ref() {
+        let depth = indent(line.plain);
         let dash = *dash.get_or_insert(depth);
-        let (depth, text) = match line.trim_start().strip_prefix('-') {
+        let (depth, text) = match line.plain.trim_start_matches([' ', DECIDES]).strip_prefix('-') {
             Some(rest) if depth == dash => {
-                keep(item.replace((String::new(), number, true)));
+                versions.begin(line.number);
                 let rest_depth = depth + 1 + (rest.len() - rest.trim_start().len());
                 (rest_depth, rest)
             }
-            _ => (depth, line),
+            _ => (depth, line.plain),
         };
-        let Some((name, line, is_served)) = item.as_mut() else { continue };
-        // The fields of an item stand right of its dash; what is deeper belongs to them.
-        if depth > dash + 4 {
-            continue;
-        }
-        if let Some(value) = key(text, "name").filter(|_| name.is_empty() && depth == dash + 2) {
-            (*name, *line) = (told(scalar(value)), number);
-        }
-        if key(text, "served").is_some_and(|value| scalar(value) == "false") && depth == dash + 2 {
-            *is_served = false;
+        // The fields of an item stand right of its dash; what is deeper belongs to them. In brackets all stand in a line.
+        if text.trim_start().starts_with('{') {
+            pairs(text)
+                .filter(|pair| pair.depth == 1)
+                .for_each(|pair| versions.field(pair.key, pair.value, line.number));
+        } else if depth == dash + 2 {
+            versions.field_of(text, line.number);
         }
     }
-    keep(item);
-    versions
+    versions.finish()
+}
+
+/// The versions of a definition that stands in brackets.
+fn in_brackets(seen: &Seen<'_>) -> BTreeMap<String, u32> {
+    let (mut versions, mut is_within) = (Versions::default(), false);
+    for line in seen.lines() {
+        for pair in pairs(line.plain) {
+            match pair.key {
+                "versions" => is_within = true,
+                "name" if is_within => {
+                    versions.begin(line.number);
+                    versions.field("name", pair.value, line.number);
+                }
+                "served" if is_within => versions.field("served", pair.value, line.number),
+                _ => {}
+            }
+        }
+    }
+    versions.finish()
+}
+
+/// The served versions while they are read.
+#[derive(Default)]
+struct Versions {
+    served: BTreeMap<String, u32>,
+    /// The one that is being read: its name, its line, whether it is served.
+    item: Option<(String, u32, bool)>,
+}
+
+impl Versions {
+    fn begin(&mut self, line: u32) {
+        if let Some((name, line, true)) =
+            self.item.replace((String::new(), line, true)).filter(|(name, ..)| !name.is_empty())
+        {
+            self.served.insert(name, line);
+        }
+    }
+
+    fn field_of(&mut self, text: &str, line: u32) {
+        if let Some((key, value)) = first(text) {
+            self.field(key, value, line);
+        }
+    }
+
+    fn field(&mut self, key: &str, value: &str, at: u32) {
+        let Some((name, line, is_served)) = self.item.as_mut() else { return };
+        match key {
+            "name" if name.is_empty() => (*name, *line) = (told(value), at),
+            "served" if is_no(value) => *is_served = false,
+            _ => {}
+        }
+    }
+
+    fn finish(mut self) -> BTreeMap<String, u32> {
+        self.begin(0);
+        self.served
+    }
 }

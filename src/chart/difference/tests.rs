@@ -6,6 +6,7 @@ use super::super::archive::tests::{Entry, gzip, tar_of, tgz};
 use super::*;
 use crate::chart;
 
+mod evasions;
 mod hostile;
 mod templates;
 

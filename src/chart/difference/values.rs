@@ -3,7 +3,7 @@
 //! Reads YAML with anchors and merge keys, as values files have them, and keeps the lines. What is too large or no YAML is
 //! told as unread, never guessed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::rc::Rc;
 
@@ -123,10 +123,11 @@ pub(super) struct Defaults<'a> {
 /// The default values of all parts.
 pub(super) fn read<'a>(parts: &'a Parts<'a>) -> Vec<Defaults<'a>> {
     let of_part = |part: &'a super::parts::Part<'a>| {
-        let bytes = part.file(FILE)?;
-        Some(Defaults { part: part.path.as_str(), file: FILE, bytes, values: parse(bytes) })
+        // Without the file there are no values, which the other version may have.
+        let bytes = part.file(FILE).unwrap_or_default();
+        Defaults { part: part.path.as_str(), file: FILE, bytes, values: parse(bytes) }
     };
-    parts.all.values().filter_map(of_part).collect()
+    parts.all.values().map(of_part).collect()
 }
 
 fn parse(bytes: &[u8]) -> Result<Rc<Node>, String> {
@@ -135,7 +136,9 @@ fn parse(bytes: &[u8]) -> Result<Rc<Node>, String> {
         return Err("it is too large to be compared value by value".into());
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    read::document(text)
+    let node = read::document(text)?;
+    let is_nothing = node.scalar().is_some_and(Scalar::is_empty);
+    Ok(if is_nothing { Rc::new(Node::Map(Vec::new())) } else { node })
 }
 
 /// The values of a text.
@@ -176,9 +179,13 @@ impl Leaf<'_> {
         }
     }
 
+    pub(super) fn path(&self) -> String {
+        path(self.steps)
+    }
+
     /// Path and value.
     pub(super) fn told(&self) -> String {
-        super::told(&format!("{}: {}", path(self.steps), super::told(self.value)))
+        super::told(&format!("{}: {}", self.path(), super::told(self.value)))
     }
 }
 
@@ -242,15 +249,52 @@ pub(super) fn compare(old: &[Defaults<'_>], new: &[Defaults<'_>]) -> Changes<Val
     changes
 }
 
-/// Values that are others now and could not be read on one side.
+/// Values that are others now and could not be read on one side, or in a part that only the new version has.
 pub(super) fn unread(old: &[Defaults<'_>], new: &[Defaults<'_>]) -> Vec<Unread> {
+    let before: BTreeMap<&str, &Defaults<'_>> = old.iter().map(|defaults| (defaults.part, defaults)).collect();
     let mut unread = Vec::new();
-    for (old, new) in in_both(old, new).filter(|(old, new)| old.bytes != new.bytes) {
-        if let Err(why) = new.values.as_ref().and(old.values.as_ref()) {
+    for new in new {
+        let old = before.get(new.part).filter(|old| old.bytes != new.bytes);
+        if old.is_none() && before.contains_key(new.part) {
+            continue;
+        }
+        let read = old.map_or(Ok(()), |old| old.values.as_ref().map(|_| ()));
+        if let Err(why) = new.values.as_ref().map(|_| ()).and(read) {
             unread.push(Unread { file: quoted(&format!("{}{}", new.part, new.file)), line: None, why: quoted(why) });
         }
     }
     unread
+}
+
+/// Default values that are templates and were not before: a chart that uses `tpl` makes something of them.
+pub(super) fn templates(old: &[Defaults<'_>], new: &[Defaults<'_>]) -> Vec<Unread> {
+    let mut known = HashSet::new();
+    for defaults in old {
+        defaults.leaves(&mut |leaf| {
+            if is_template(leaf) {
+                known.insert((defaults.part, leaf.path(), leaf.value.to_owned()));
+            }
+            true
+        });
+    }
+    let mut unread = Vec::new();
+    for defaults in new {
+        let mut told = 0;
+        defaults.leaves(&mut |leaf| {
+            if is_template(leaf) && !known.contains(&(defaults.part, leaf.path(), leaf.value.to_owned())) {
+                let file = quoted(&format!("{}{}", defaults.part, defaults.file));
+                let why = "a default value is a template: what it makes shows only when it is rendered";
+                unread.push(Unread { file, line: at_line(leaf.line), why: why.to_owned() });
+                told += 1;
+            }
+            told < 3
+        });
+    }
+    unread
+}
+
+fn is_template(leaf: &Leaf<'_>) -> bool {
+    leaf.value.contains("{{")
 }
 
 fn in_both<'n, 'a>(
@@ -339,19 +383,16 @@ impl<'n> Walk<'n, '_> {
         let (file, steps) = (self.file, &self.steps);
         self.changes.push_with(old.is_some(), new.is_some(), || {
             let text = |side: Option<At<'n>>| side.map(|(_, node)| node.told());
-            let (before, now) = (text(old), text(new));
-            let from = match (&before, &now) {
-                (Some(before), Some(now)) => first_told(before, now),
-                _ => 0,
+            let (before, now) = match (text(old), text(new)) {
+                (Some(before), Some(now)) => {
+                    let (before, now) = windows(&before, &now);
+                    (Some(before), Some(now))
+                }
+                (before, now) => (before.as_deref().map(super::told), now.as_deref().map(super::told)),
             };
-            let told = |side: Option<At<'n>>, text: Option<String>| {
-                let ((line, _), text) = (side?, text?);
-                Some(Value {
-                    file: file.to_owned(),
-                    line: at_line(line),
-                    path: path(steps),
-                    value: window(&text, from),
-                })
+            let told = |side: Option<At<'n>>, value: Option<String>| {
+                let ((line, _), value) = (side?, value?);
+                Some(Value { file: file.to_owned(), line: at_line(line), path: path(steps), value })
             };
             Change { old: told(old, before), new: told(new, now) }
         });
@@ -361,6 +402,12 @@ impl<'n> Walk<'n, '_> {
 /// A line that is known.
 pub(super) fn at_line(line: u32) -> Option<u32> {
     (line > 0).then_some(line)
+}
+
+/// Two texts as they are told: where they are long, the part in which they differ.
+pub(super) fn windows(old: &str, new: &str) -> (String, String) {
+    let from = first_told(old, new);
+    (window(old, from), window(new, from))
 }
 
 /// Where two texts are told from, in characters: from the beginning if both are short, else from shortly before they differ.

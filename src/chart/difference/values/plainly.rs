@@ -12,14 +12,19 @@ use super::super::super::quoted;
 use super::read::{COST_LIMIT, DEPTH_LIMIT, TOO_MUCH, merge, scalar};
 use super::{Entry, Node, Scalar};
 
-/// Reads the first document. Errors are sentences without their subject.
+/// Reads the one document of a file. Errors are sentences without their subject.
 pub(super) fn document(text: &str) -> Result<Rc<Node>, String> {
     let cost = Cell::new(0);
-    let Some(document) = serde_yaml::Deserializer::from_str(text).next() else {
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let Some(document) = documents.next() else {
         return Ok(Rc::new(Node::Map(Vec::new())));
     };
     let seed = Seed { cost: &cost, depth: 0 };
-    seed.deserialize(document).map_err(|error| format!("it is no YAML: {}", quoted(&error.to_string())))
+    let node = seed.deserialize(document).map_err(|error| format!("it is no YAML: {}", quoted(&error.to_string())))?;
+    if documents.next().is_some() {
+        return Err("it has more than one document".into());
+    }
+    Ok(node)
 }
 
 #[derive(Clone, Copy)]

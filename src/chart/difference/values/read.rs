@@ -16,7 +16,7 @@ pub(super) const COST_LIMIT: usize = 200_000;
 /// Why a file that costs more is not read.
 pub(super) const TOO_MUCH: &str = "it has more values than any chart's, aliases written out";
 
-/// Reads the first document, as Helm does. Errors are sentences without their subject.
+/// Reads the one document of a file. Errors are sentences without their subject.
 pub(super) fn document(text: &str) -> Result<Rc<Node>, String> {
     with_lines(text).or_else(|why| plainly::document(text).map_err(|_| why))
 }
@@ -28,7 +28,10 @@ fn with_lines(text: &str) -> Result<Rc<Node>, String> {
         match reader.next()? {
             Event::StreamEnd => return Ok(Rc::new(Node::Map(Vec::new()))),
             Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-            event => return reader.node(event, 0),
+            event => {
+                let node = reader.node(event, 0)?;
+                return reader.nothing_more().map(|()| node);
+            }
         }
     }
 }
@@ -82,6 +85,18 @@ impl<'a> Reader<'a> {
             self.anchors.insert(anchor, (Rc::clone(&node), self.cost - before));
         }
         Ok(node)
+    }
+
+    /// Newer versions of Helm merge what follows the first document, older ones ignore it.
+    fn nothing_more(&mut self) -> Result<(), String> {
+        loop {
+            match self.next()? {
+                Event::StreamEnd => return Ok(()),
+                Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
+                Event::Scalar(text, ..) if text.is_empty() => {}
+                _ => return Err("it has more than one document, of which not every Helm reads all".into()),
+            }
+        }
     }
 
     fn list(&mut self, depth: usize) -> Result<Node, String> {
