@@ -97,10 +97,21 @@ pub struct Exchange<'a> {
     pub method: &'a str,
     /// Where it went.
     pub url: String,
-    /// The status, or what happened instead.
-    pub answer: Result<u16, String>,
+    /// What came of it.
+    pub answer: Answer,
     /// How long it took until the answer began.
     pub time: Duration,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// An answer with this status.
+    Status(u16),
+    /// An answer whose status its client keeps to itself: a good one.
+    Good,
+    /// None, and why.
+    None(String),
 }
 
 /// Hands every request of this process to `to`, once it is answered. Only the first listener counts.

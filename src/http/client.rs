@@ -114,7 +114,10 @@ impl Client {
         tally::exchanged(|| Exchange {
             method: request.method.as_str(),
             url: super::guard::shown(&request.url),
-            answer: answer.as_ref().map(|answer| answer.status().as_u16()).map_err(ToString::to_string),
+            answer: match &answer {
+                Ok(answer) => tally::Answer::Status(answer.status().as_u16()),
+                Err(error) => tally::Answer::None(error.to_string()),
+            },
             time: begun.elapsed(),
         });
         let answer = answer?;

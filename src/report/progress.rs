@@ -10,7 +10,7 @@ use crate::oci::Reference;
 use crate::plan::Change;
 use crate::report::escape;
 use crate::report::words::size;
-use crate::tally::{Exchange, Tally};
+use crate::tally::{Answer, Exchange, Tally};
 
 /// Hands on a line for each event.
 #[derive(Debug)]
@@ -117,8 +117,9 @@ fn parts(tally: &Tally, elapsed: Duration) -> Vec<String> {
 pub fn exchange(exchange: &Exchange<'_>) -> String {
     let Exchange { method, url, answer, time } = exchange;
     let answer = match answer {
-        Ok(status) => status.to_string(),
-        Err(error) => format!("no answer ({error})"),
+        Answer::Status(status) => status.to_string(),
+        Answer::Good => "answered".to_owned(),
+        Answer::None(error) => format!("no answer ({error})"),
     };
     escape::terminal(&format!("{method:5} {url}  {answer}  {} ms", time.as_millis())).into_owned()
 }
@@ -161,9 +162,10 @@ mod tests {
             let url = "https://a.example/v2/\u{1b}[31m".to_owned();
             exchange(&Exchange { method: "GET", url, answer, time: Duration::from_millis(12) })
         };
-        assert_eq!(told(Ok(404)), "GET   https://a.example/v2/\\u{1b}[31m  404  12 ms");
+        assert_eq!(told(Answer::Good), "GET   https://a.example/v2/\\u{1b}[31m  answered  12 ms");
+        assert_eq!(told(Answer::Status(404)), "GET   https://a.example/v2/\\u{1b}[31m  404  12 ms");
         assert_eq!(
-            told(Err("timed\nout".into())),
+            told(Answer::None("timed\nout".into())),
             "GET   https://a.example/v2/\\u{1b}[31m  no answer (timed\\nout)  12 ms"
         );
     }

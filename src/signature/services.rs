@@ -26,6 +26,7 @@ use crate::settings::is_loopback;
 use crate::signature::error::{Service, SignatureError};
 use crate::signature::tiles;
 use crate::signature::tries::{Failure, Line};
+use crate::tally;
 
 /// Who made a signature, as a log wants to know it.
 #[derive(Debug, Clone)]
@@ -82,10 +83,13 @@ impl Services {
         let time_stamps = chosen.tsa_url().map(|url| TimestampClient::builder(url).with_http_client(client).build());
         let authority = authority.map_err(|error| error.to_string())?;
         let time_stamps = time_stamps.transpose().map_err(|error| error.to_string())?;
+        let line = |service, address: &str, path| Line::to(service, patience).with("POST", address, path);
+        let path = if matches!(log, Log::V2(_)) { "/api/v2/log/entries" } else { "/api/v1/log/entries" };
         Ok(Self {
-            authority: Some((authority, Line::to(Service::Authority, patience))),
-            log: Some((log, Line::to(Service::Log, patience))),
-            time_stamps: time_stamps.map(|client| (client, Line::to(Service::TimeStamps, patience))),
+            authority: Some((authority, line(Service::Authority, chosen.fulcio_url(), "/api/v2/signingCert"))),
+            log: Some((log, line(Service::Log, chosen.rekor_url(), path))),
+            time_stamps: time_stamps
+                .map(|client| (client, line(Service::TimeStamps, chosen.tsa_url().unwrap_or_default(), ""))),
         })
     }
 
@@ -99,13 +103,18 @@ impl Services {
         let hidden = |text: &str| text.replace(token.expose_secret(), "(the token)");
         let ask = async || {
             let asked = authority.create_signing_certificate(token, key).await;
-            asked.map(|chain| chain.leaf_certificate().clone()).map_err(|error| match error {
+            let leaf = asked.map(|certificate| {
+                let chain = certificate.certificate_chain().iter();
+                tally::received(chain.map(|certificate| certificate.as_bytes().len()).sum());
+                certificate.leaf_certificate().clone()
+            });
+            leaf.map_err(|error| match error {
                 Error::Http(detail) => Failure::Passing(hidden(&detail)),
                 Error::Status { status, message } => Failure::of_status(status, &hidden(&message)),
                 other => Failure::Lasting(hidden(&other.to_string())),
             })
         };
-        line.ask(ask).await
+        line.ask(token.expose_secret().len(), ask).await
     }
 
     /// Time stamp and log entry of a signature, as far as there are services for them.
@@ -122,16 +131,23 @@ impl Services {
         let mut stamp = None;
         if let Some((time_stamps, line)) = &self.time_stamps {
             let ask = async || {
-                time_stamps.timestamp_signature(&envelope.signature.sig).await.map_err(|error| match error {
+                let stamp = time_stamps.timestamp_signature(&envelope.signature.sig).await;
+                stamp.inspect(|stamp| tally::received(stamp.as_bytes().len())).map_err(|error| match error {
                     Error::Http(detail) => of_words(detail),
                     other => Failure::Lasting(other.to_string()),
                 })
             };
-            stamp = Some(line.ask(ask).await?);
+            stamp = Some(line.ask(envelope.signature.sig.as_bytes().len(), ask).await?);
         }
         let entry = match &self.log {
             Some((log, line)) => {
-                let entry = line.ask(async || log.enter(envelope, maker, logs).await.map_err(failure)).await?;
+                let ask = async || {
+                    let entry = log.enter(envelope, maker, logs).await.map_err(failure)?;
+                    let written = entry.as_ref().and_then(|entry| serde_json::to_vec(entry).ok());
+                    tally::received(written.map_or(0, |written| written.len()));
+                    Ok(entry)
+                };
+                let entry = line.ask(envelope.pae().len(), ask).await?;
                 Some(entry.ok_or(SignatureError::EntryLost)?)
             }
             None => None,

@@ -1,6 +1,6 @@
 //! Asking the CI system for an identity token. Knows nothing of what a token says.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use sigstore_sign::oidc::IdentityToken;
@@ -8,6 +8,7 @@ use sigstore_sign::reqwest;
 
 use crate::signature::error::{Service, SignatureError};
 use crate::signature::tries::{Failure, Line};
+use crate::tally::{self, Exchange};
 
 /// What GitHub answers.
 #[derive(Deserialize)]
@@ -42,24 +43,36 @@ impl Tokens {
         // The address may carry what is nobody's business.
         let lost = |error: reqwest::Error| Failure::Passing(error.without_url().to_string());
         let ask = async || {
-            let asked = client.get(url.clone()).bearer_auth(bearer).send().await;
+            let begun = Instant::now();
+            tally::sent(0);
+            let asked = client.get(url.clone()).bearer_auth(bearer).send().await.map_err(reqwest::Error::without_url);
+            tally::exchanged(|| Exchange {
+                method: "GET",
+                url: format!("{}{}", url.origin().ascii_serialization(), url.path()),
+                answer: match &asked {
+                    Ok(answer) => tally::Answer::Status(answer.status().as_u16()),
+                    Err(error) => tally::Answer::None(error.to_string()),
+                },
+                time: begun.elapsed(),
+            });
             let answer = asked.map_err(lost)?;
             let status = answer.status();
             if !status.is_success() {
                 return Err(Failure::of_status(status.as_u16(), status.canonical_reason().unwrap_or_default()));
             }
             let body = answer.bytes().await.map_err(lost)?;
+            tally::received(body.len());
             let answer: Answer = serde_json::from_slice(&body)
                 .map_err(|_| Failure::Lasting("its answer is not JSON with a `value`".to_owned()))?;
             Ok(answer.value)
         };
-        self.line.ask(ask).await.map_err(no_token)
+        self.line.ask(0, ask).await.map_err(no_token)
     }
 
     /// A token of another CI system's, if this is one.
     pub(super) async fn of_others(&self) -> Result<Option<IdentityToken>, SignatureError> {
         let ask = async || IdentityToken::detect_ambient().await.map_err(|error| Failure::Lasting(error.to_string()));
-        self.line.ask(ask).await.map_err(no_token)
+        self.line.ask(0, ask).await.map_err(no_token)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Asking a service that may be in trouble: a few times, each for a while, and no more once nobody got an answer.
 //!
-//! Owns what is tried again and when a run gives a service up. Knows no request.
+//! Owns what is tried again, when a run gives a service up, and that its requests are seen: those who make them tell nobody.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::signature::error::{Service, SignatureError};
+use crate::tally::{self, Answer, Exchange};
 
 /// How long one answer may take. A log of the second kind answers when its next checkpoint is out.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
@@ -48,16 +49,28 @@ pub(super) struct Line {
     answers: AtomicU64,
     /// What was said when it was given up: whoever asks after that need not wait as long for the same.
     given_up: OnceLock<String>,
+    /// Method and URL of its requests; none where they are not of the web.
+    request: Option<(&'static str, String)>,
 }
 
 impl Line {
     pub(super) fn to(service: Service, patience: Duration) -> Self {
-        Self { service, patience, pause: PAUSE.min(patience), answers: AtomicU64::new(0), given_up: OnceLock::new() }
+        let (answers, given_up) = (AtomicU64::new(0), OnceLock::new());
+        Self { service, patience, pause: PAUSE.min(patience), answers, given_up, request: None }
+    }
+
+    /// The same line, whose requests are of this method and go to this path below an address.
+    pub(super) fn with(self, method: &'static str, address: &str, path: &str) -> Self {
+        Self { request: Some((method, format!("{}{path}", address.trim_end_matches('/')))), ..self }
     }
 
     /// Asks until there is an answer, at most a few times. When all tries of one asker were in vain and nobody else had an
-    /// answer meanwhile, the service is given up for the rest of the run.
-    pub(super) async fn ask<T>(&self, ask: impl AsyncFn() -> Result<T, Failure>) -> Result<T, SignatureError> {
+    /// answer meanwhile, the service is given up for the rest of the run. `bytes` are how many it is told each time.
+    pub(super) async fn ask<T>(
+        &self,
+        bytes: usize,
+        ask: impl AsyncFn() -> Result<T, Failure>,
+    ) -> Result<T, SignatureError> {
         let before = self.answers.load(Ordering::SeqCst);
         let mut tries = 0;
         loop {
@@ -65,7 +78,16 @@ impl Line {
                 return Err(self.unreachable(format!("{detail}, and it is not asked again in this run")));
             }
             tries += 1;
-            let (detail, most) = match tokio::time::timeout(self.patience, ask()).await {
+            let (begun, request) = (Instant::now(), self.request.as_ref());
+            if request.is_some() {
+                tally::sent(bytes);
+            }
+            let answer = tokio::time::timeout(self.patience, ask()).await;
+            if let Some((method, url)) = request {
+                let (url, time) = (url.clone(), begun.elapsed());
+                tally::exchanged(|| Exchange { method, url, answer: told(&answer), time });
+            }
+            let (detail, most) = match answer {
                 Ok(Ok(answer)) => {
                     self.answers.fetch_add(1, Ordering::SeqCst);
                     return Ok(answer);
@@ -95,6 +117,18 @@ impl Line {
     }
 }
 
+/// What came of a try.
+fn told<T, E>(answer: &Result<Result<T, Failure>, E>) -> Answer {
+    let failure = match answer {
+        Ok(Ok(_)) => return Answer::Good,
+        Ok(Err(failure)) => failure,
+        Err(_) => return Answer::None("it took too long".to_owned()),
+    };
+    let (Failure::Passing(detail) | Failure::Throttled(detail) | Failure::Lasting(detail)) = failure;
+    let status = detail.strip_prefix("HTTP ").and_then(|rest| rest.split(':').next()?.parse().ok());
+    status.map_or_else(|| Answer::None(bounded(detail)), Answer::Status)
+}
+
 /// What a service says is anybody's.
 fn bounded(detail: &str) -> String {
     detail.chars().take(300).collect()
@@ -115,7 +149,7 @@ mod tests {
     /// What is said about a service that does this at every try, and how often it was asked.
     async fn asked(line: &Line, answer: impl AsyncFn(u32) -> Result<(), Failure>) -> (String, u32) {
         let tries = Cell::new(0);
-        let asked = line.ask(async || {
+        let asked = line.ask(0, async || {
             tries.set(tries.get() + 1);
             answer(tries.get()).await
         });
@@ -163,7 +197,7 @@ mod tests {
     async fn a_service_that_answers_others_is_not_given_up() {
         let line = line();
         let (said, _) = asked(&line, async |_| {
-            line.ask(async || Ok(())).await.unwrap();
+            line.ask(0, async || Ok(())).await.unwrap();
             Err(Failure::Passing("bad luck".to_owned()))
         })
         .await;

@@ -4,7 +4,7 @@
 //! Owns where it all comes from. Nothing is read before it is needed.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sigstore_sign::reqwest;
 use sigstore_verify::trust_root::{SigningConfig, TrustedRoot, TufConfig};
@@ -16,8 +16,11 @@ use crate::signature::judge::{Judge, Unlogged};
 use crate::signature::key::{PrivateKey, PublicKey, password};
 use crate::signature::services::Services;
 use crate::signature::tries::PATIENCE;
+use crate::tally::{self, Answer, Exchange};
 use crate::work;
 
+/// Where the public instance tells of itself.
+const PUBLIC_INSTANCE: &str = "https://tuf-repo-cdn.sigstore.dev/";
 /// How long one file of the TUF repository may take.
 const TUF_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -35,7 +38,7 @@ pub(super) async fn judge(root: &Path, signing: &Signing, cache: &Cache) -> Resu
         Signing::Keyless(keyless) => {
             let trusted_root = match &keyless.service.trusted_root {
                 Some(file) => trusted_root(root, file)?,
-                None => TrustedRoot::from_tuf(public_instance(cache)?).await.map_err(trust)?,
+                None => fetched(TrustedRoot::from_tuf(public_instance(cache)?)).await?,
             };
             // A key of the past may have signed where there was no log.
             (past_keys(keyless), trusted_root, Unlogged::Counts)
@@ -81,7 +84,7 @@ pub(super) async fn services(root: &Path, signing: &Signing, cache: &Cache) -> R
     };
     let config = match (&service.signing_config, keyless) {
         (Some(file), _) => signing_config(root, file)?,
-        (None, true) => SigningConfig::from_tuf(public_instance(cache)?).await.map_err(trust)?,
+        (None, true) => fetched(SigningConfig::from_tuf(public_instance(cache)?)).await?,
         (None, false) => return Ok(Services::none()),
     };
     Services::of(&config, PATIENCE).map_err(|detail| unusable(root, service, detail))
@@ -139,6 +142,20 @@ fn trust(error: impl std::fmt::Display) -> SignatureError {
 fn nobody() -> Result<TrustedRoot, SignatureError> {
     let empty = r#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#;
     TrustedRoot::from_json(empty).map_err(trust)
+}
+
+/// What the public instance says of itself. Its client tells nobody what it asks: it is seen as one request.
+async fn fetched<T, E: std::fmt::Display>(metadata: impl Future<Output = Result<T, E>>) -> Result<T, SignatureError> {
+    let begun = Instant::now();
+    tally::sent(0);
+    let fetched = metadata.await;
+    tally::exchanged(|| Exchange {
+        method: "GET",
+        url: PUBLIC_INSTANCE.to_owned(),
+        answer: fetched.as_ref().map_or_else(|error| Answer::None(error.to_string()), |_| Answer::Good),
+        time: begun.elapsed(),
+    });
+    fetched.map_err(trust)
 }
 
 /// The TUF repository of the public instance, beginning with the root that `sigstore-verify` carries.
