@@ -68,6 +68,12 @@ impl Version {
         !self.semver.pre.is_empty()
     }
 
+    /// Its line of patches: major and minor number.
+    #[must_use]
+    pub fn line(&self) -> (u64, u64) {
+        (self.semver.major, self.semver.minor)
+    }
+
     /// The version that is published under this tag, if any is: `_` stands for `+`.
     #[must_use]
     pub fn of_tag(tag: &Tag) -> Option<Self> {

@@ -67,9 +67,9 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         () = interrupted() => return Err(live::interrupted("versions were verified")),
     }
     let failed = !resolution.failures.is_empty();
-    let locked = !failed && edits.write(&root, text_before.as_deref(), &resolution)?;
-    let manifests = if failed { Vec::new() } else { edits.files().into_keys().collect() };
-    let next = match (locked || !manifests.is_empty(), in_git) {
+    let locked = if failed { Vec::new() } else { edits.write(&root, text_before.as_deref(), &resolution)? };
+    let manifests: Vec<String> = if failed { Vec::new() } else { edits.files().into_keys().collect() };
+    let next = match (!locked.is_empty() || !manifests.is_empty(), in_git) {
         (false, _) => "",
         (true, true) => "chartsync plan --base HEAD",
         (true, false) => "chartsync plan",
@@ -170,8 +170,8 @@ impl Edits {
         .collect()
     }
 
-    /// Writes manifests, then keyrings and lockfile; says whether the lockfile has another text.
-    fn write(&self, root: &Path, lockfile: Option<&str>, resolution: &Resolution) -> Result<bool, Stop> {
+    /// Writes manifests, then keyrings and lockfile; says which of the latter were written.
+    fn write(&self, root: &Path, lockfile: Option<&str>, resolution: &Resolution) -> Result<Vec<String>, Stop> {
         let changed: Vec<_> =
             self.manifests.iter().zip(&self.before).filter(|(manifest, before)| manifest.text != **before).collect();
         for (manifest, before) in &changed {

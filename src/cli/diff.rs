@@ -1,5 +1,7 @@
 //! `chartsync diff`: what changes between two versions of a chart.
 
+use std::fmt::Write as _;
+
 use crate::artifact::{ChartImage, Clearing, Kept, Reach};
 use crate::chart::Version;
 use crate::cli::session::{Conflicts, Session, Stop};
@@ -9,6 +11,10 @@ use crate::lock::{Lockfile, Pin};
 use crate::oci::{Digest, Reference, Repository};
 use crate::registry::RegistryError;
 use crate::report::{self, Compared, Side, Taken};
+use crate::resolve::upstream;
+
+/// How many versions are named where one is not there.
+const NAMED: usize = 6;
 
 /// Arguments of `diff`.
 #[derive(Debug, clap::Args)]
@@ -109,13 +115,13 @@ impl Finding<'_> {
         }
         let version = |text: &str| text.parse::<Version>().map_err(Stop::message);
         if let Some(text) = wanted.strip_prefix("published:") {
-            return self.named(&version(text)?, self.destination(), Taken::Published).await.map_err(Stop::message);
+            return self.there(&version(text)?, self.destination(), Taken::Published).await;
         }
         if let Some(text) = wanted.strip_prefix("upstream:") {
             let Some(source) = self.source() else {
                 return Err(Stop::Message(format!("{} is a first-party chart: it has no upstream", self.unit().name)));
             };
-            return self.named(&version(text)?, source, Taken::Upstream).await.map_err(Stop::message);
+            return self.there(&version(text)?, source, Taken::Upstream).await;
         }
         let version = version(wanted)?;
         match self.source() {
@@ -133,15 +139,73 @@ impl Finding<'_> {
         }
         match self.named(version, source, Taken::Upstream).await {
             Err(Unfound::Registry(RegistryError::NotFound { .. })) => {
-                let published = self.named(version, self.destination(), Taken::Published).await;
-                published.map_err(|error| {
-                    Stop::Message(format!(
-                        "{version} is not pinned, {source} does not have it, and the destination neither: {error}"
-                    ))
-                })
+                match self.named(version, self.destination(), Taken::Published).await {
+                    Err(Unfound::Registry(RegistryError::NotFound { .. })) => {
+                        let there = self.versions(source).await;
+                        let destination = self.destination();
+                        Err(Stop::Message(format!(
+                            "{version} is not pinned, and neither {source} nor {destination} has it{there}"
+                        )))
+                    }
+                    other => other.map_err(|error| {
+                        Stop::Message(format!("{version} is not pinned, {source} does not have it, and: {error}"))
+                    }),
+                }
+            }
+            Err(Unfound::Offline(reference)) => {
+                let pinned = match self.pinned() {
+                    pinned if pinned.is_empty() => String::new(),
+                    pinned => format!("; pinned: {pinned}"),
+                };
+                Err(Stop::Message(format!("{}{pinned}", Unfound::Offline(reference))))
             }
             other => other.map_err(Stop::message),
         }
+    }
+
+    /// What a name stands for in one place; what else is there if it stands for nothing.
+    async fn there(
+        &self,
+        version: &Version,
+        at: &Repository,
+        from: fn(Reference) -> Taken,
+    ) -> Result<(Side, Kept), Stop> {
+        match self.named(version, at, from).await {
+            Err(error @ Unfound::Registry(RegistryError::NotFound { .. })) => {
+                Err(Stop::Message(format!("{error}{}", self.versions(at).await)))
+            }
+            other => other.map_err(Stop::message),
+        }
+    }
+
+    /// The versions that can be compared, as the rest of a sentence.
+    async fn versions(&self, at: &Repository) -> String {
+        let mut told = match self.pinned().as_str() {
+            "" => String::new(),
+            pinned => format!("; pinned: {pinned}"),
+        };
+        match upstream::newest_of(&self.clearing.registries, at).await {
+            Ok(found) if found.is_empty() => {
+                let _ = write!(told, "; {at} has no version at all");
+            }
+            Ok(found) => {
+                let found = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let _ = write!(told, "; the newest of {at}: {found}");
+            }
+            Err(_) => {}
+        }
+        if self.source() == Some(at) {
+            let _ =
+                write!(told, "; `chartsync outdated --chart {}` lists more", self.graph.selector(self.destination()));
+        }
+        told
+    }
+
+    /// The newest versions that are pinned.
+    fn pinned(&self) -> String {
+        let mut pinned: Vec<&Version> = self.lockfile.of(self.destination()).iter().map(|pin| &pin.version).collect();
+        pinned.sort_by(|one, other| other.cmp(one));
+        pinned.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// The pin of a version, give or take a leading `v`.
@@ -155,7 +219,7 @@ impl Finding<'_> {
     async fn first_party(&self, version: &Version) -> Result<(Side, Kept), Stop> {
         let unit = self.unit();
         if !unit.version.names_same(version.as_str()) {
-            return self.named(version, self.destination(), Taken::Published).await.map_err(Stop::message);
+            return self.there(version, self.destination(), Taken::Published).await;
         }
         let (digest, kept) = self.clearing.packaged_archive(self.graph, self.id).await.map_err(Stop::message)?;
         let (version, from) = (Some(unit.version.to_string()), Taken::Folder(format!("charts/{}", unit.name)));

@@ -8,9 +8,14 @@ use crate::cli::output;
 use crate::cli::session::Stop;
 use crate::files::{self, Readers};
 use crate::oci::Repository;
-use crate::report;
+use crate::report::{self, Kept};
 use crate::settings::SETTINGS_FILE;
 use crate::workspace::{MIRROR_SCHEMA, MIRRORS, TEMPLATE};
+
+/// What Git leaves alone.
+const IGNORE: &str = ".gitignore";
+/// The line of it that matters.
+const PRIVATE_KEY: &str = "/cosign.key";
 
 /// Arguments of `init`.
 #[derive(Debug, clap::Args)]
@@ -38,20 +43,30 @@ enum Method {
 
 pub(super) fn run(options: &Options) -> Result<u8, Stop> {
     let folder = &options.folder;
-    let files = [
+    let mut files = vec![
         (SETTINGS_FILE.to_owned(), settings(options)),
         (format!("{MIRRORS}/{TEMPLATE}"), template(&options.repository)),
         ("schemas/chart-mirror.schema.json".to_owned(), MIRROR_SCHEMA.to_owned()),
-        (".gitignore".to_owned(), "# A private key is never committed.\n/cosign.key\n".to_owned()),
     ];
     refuse(folder, files.iter().map(|(name, _)| name.as_str()), options.method)?;
+    // A repository that is one already has its own.
+    let kept = match std::fs::read_to_string(folder.join(IGNORE)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            files.push((IGNORE.to_owned(), format!("# A private key is never committed.\n{PRIVATE_KEY}\n")));
+            None
+        }
+        Ok(text) if text.lines().any(|line| [PRIVATE_KEY, "cosign.key", "*.key"].contains(&line.trim_end())) => None,
+        _ => {
+            Some(Kept { file: IGNORE.to_owned(), add: PRIVATE_KEY.to_owned(), why: "a private key is never committed" })
+        }
+    };
     for (name, text) in &files {
         let path = folder.join(name);
         files::write_whole(&path, &[text.as_bytes()], Readers::All)
             .map_err(|error| Stop::Message(format!("cannot write {}: {error}", path.display())))?;
     }
     let written: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
-    output::data(&report::started(&written, &next(folder)))?;
+    output::data(&report::started(&written, kept.as_ref(), &next(folder)))?;
     Ok(0)
 }
 

@@ -8,7 +8,7 @@ use crate::graph::{Selection, StepGraph, UnitId};
 use crate::plan::Scope;
 use crate::report;
 use crate::resolve::{self, Order, write};
-use crate::workspace::Tree;
+use crate::workspace::{LOCK_FILE, Tree};
 
 /// Arguments of `lock`.
 #[derive(Debug, clap::Args)]
@@ -39,9 +39,10 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         () = interrupted() => return Err(live::interrupted("versions were verified")),
     };
     let written = write::write(&root, before.as_deref(), &resolution).map_err(Stop::message)?;
+    let locked = written.iter().any(|file| file == LOCK_FILE);
     match options.report.format {
-        Format::Human => output::data(&report::resolution(&resolution, written, &output::texts(&root)))?,
-        Format::Json => output::data(&report::json::resolution(&resolution, written))?,
+        Format::Human => output::data(&report::resolution(&resolution, &written, &output::texts(&root)))?,
+        Format::Json => output::data(&report::json::resolution(&resolution, locked))?,
     }
     Ok(u8::from(!resolution.failures.is_empty()))
 }

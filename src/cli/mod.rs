@@ -189,6 +189,18 @@ impl Command {
     }
 }
 
+impl Command {
+    /// Whether its report is for the person who typed it: what is suggested there is typed in the same place.
+    fn is_for_people(&self) -> bool {
+        match self {
+            Self::Plan(options) => options.format == PlanFormat::Human,
+            Self::List(options) => options.format == list::Listing::Human,
+            Self::Render(_) | Self::Graph(_) => false,
+            _ => self.format() == Format::Human,
+        }
+    }
+}
+
 /// Reads the arguments, runs the command, says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -211,6 +223,9 @@ pub fn main() -> ExitCode {
         tally::listen(|exchange| output::talk(&report::exchange(exchange)));
     }
     let format = cli.command.format();
+    if let Some(root) = common.root.as_deref().filter(|_| cli.command.is_for_people()) {
+        output::name_root(root);
+    }
     let status = runtime.block_on(async {
         match cli.command {
             Command::Validate(options) => validate::run(common, &options),

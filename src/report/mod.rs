@@ -22,8 +22,8 @@ pub use consume::{Command, KeyringFile, quoted as shell_word};
 pub use difference::{Compared, Side, Taken};
 pub use explained::{Explanation, explanation, explanations};
 pub use human::{
-    Added, Outdated, Put, Texts, Why, added, audit, codes, difference, error, explained, list, outcome, outdated,
-    patch, plan, problems, resolution, show, started, validated, why,
+    Added, Kept, Outdated, Patches, Put, Texts, Why, added, audit, codes, difference, error, explained, list, outcome,
+    outdated, patch, plan, problems, resolution, show, started, validated, why,
 };
 pub use listed::{Bytes, Listed, listed};
 pub use progress::{Progress, beat, exchange, status};

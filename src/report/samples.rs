@@ -26,6 +26,7 @@ use crate::resolve::patch::LockPatch;
 use crate::resolve::{Cause, Event, Failure, Resolution};
 use crate::settings::{Accept, Acceptable};
 use crate::signature::{How, Signed};
+use crate::workspace::{LOCK_FILE, keyring_file};
 
 pub(super) use text::{assert_golden, assert_line, hostile, nasty};
 
@@ -127,6 +128,11 @@ pub(super) fn plan_of(rows: Vec<Row>) -> Plan {
 /// What upstream says where it can say anything.
 #[derive(Clone, Copy)]
 pub(super) struct Words<'a>(pub(super) &'a str);
+
+/// What a run wrote: a keyring and the lockfile.
+pub(super) fn written() -> Vec<String> {
+    vec![keyring_file(&digest('f')), LOCK_FILE.to_owned()]
+}
 
 impl Words<'_> {
     fn claims(self) -> String {

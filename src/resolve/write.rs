@@ -50,17 +50,20 @@ impl Turn {
     }
 }
 
-/// Writes what changed. Says whether the lockfile did.
-pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Result<bool, WriteError> {
+/// Writes what changed. Says which files did, the lockfile last.
+pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Result<Vec<String>, WriteError> {
+    let mut written = Vec::new();
     for (digest, bytes) in &resolution.keyrings {
-        let path = root.join(keyring_file(digest));
+        let file = keyring_file(digest);
+        let path = root.join(&file);
         if !path.exists() {
             write_whole(&path, &[bytes], Readers::All).map_err(io(&path))?;
+            written.push(file);
         }
     }
     let text = resolution.lockfile.render();
     if before == Some(text.as_str()) {
-        return Ok(false);
+        return Ok(written);
     }
     let path = root.join(LOCK_FILE);
     let now = match std::fs::read_to_string(&path) {
@@ -71,7 +74,8 @@ pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Resu
         return Err(WriteError::Changed(path));
     }
     write_whole(&path, &[text.as_bytes()], Readers::All).map_err(io(&path))?;
-    Ok(true)
+    written.push(LOCK_FILE.to_owned());
+    Ok(written)
 }
 
 #[cfg(test)]
@@ -86,7 +90,7 @@ mod tests {
         let resolution = Resolution::default();
         let text = Lockfile::default().render();
         // Nothing was read, and nothing is there.
-        assert!(write(folder.path(), None, &resolution).unwrap());
+        assert_eq!(write(folder.path(), None, &resolution).unwrap(), [LOCK_FILE]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         for (before, now) in
             [(Some("# read\n"), Some("# theirs\n")), (None, Some("# theirs\n")), (Some("# read\n"), None)]

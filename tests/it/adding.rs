@@ -286,8 +286,7 @@ fn the_two_commands_of_a_change() {
     git("add -A");
     git("commit -q -m first");
     let outdated = workspace.run("outdated").ok();
-    let add =
-        outdated.stdout().lines().find_map(|line| line.split("next: chartsync ").nth(1).map(str::to_owned)).unwrap();
+    let add = outdated.stdout().split("next: `chartsync ").nth(1).unwrap().split('`').next().unwrap().to_owned();
     let added = workspace.run(&add).ok();
     let plan = added.stdout().lines().last().unwrap().split('`').nth(1).unwrap().to_owned();
     assert_eq!(plan, "chartsync plan --base HEAD");

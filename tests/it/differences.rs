@@ -113,8 +113,18 @@ fn a_version_without_a_pin_is_what_names_stand_for_now_and_said_so() {
     bench.workspace.run("diff web published:1.0.0 published:1.1.0").ok().says("! new: ClusterRole web");
     bench.workspace.run(&format!("diff web {} upstream:1.0.0", new.digest())).ok().says("- ClusterRole web");
     bench.workspace.run("diff web 1.0.0 upstream:1.1.0").exits(1).says("does not exist");
-    bench.workspace.run("diff web 1.0.0 2.0.0").exits(1).says("not pinned").says("2.0.0 does not exist");
-    bench.workspace.run("diff web 1.0.0 1.1.0 --offline").exits(1).says("no registry was asked");
+    bench
+        .workspace
+        .run("diff web 1.0.0 2.0.0")
+        .exits(1)
+        .says("2.0.0 is not pinned, and neither")
+        .says("pinned: 1.0.0; the newest of")
+        .says("upstream.example/web: 1.0.0; `chartsync outdated --chart web` lists more");
+    bench
+        .workspace
+        .run("diff web 1.0.0 1.1.0 --offline")
+        .exits(1)
+        .says("no registry was asked what it names; pinned: 1.0.0");
     bench.workspace.run("diff web@1.0.0 1.0.0 1.1.0").exits(1).says("write `chartsync diff web OLD 1.0.0`");
     bench.workspace.run("diff wob 1.0.0 1.1.0").exits(1).says("did you mean");
 }

@@ -40,6 +40,24 @@ fn newer_versions_of_each_mirror_are_told_with_the_command_that_adds_them() {
     assert_eq!(told["mirrors"][1]["add"], "chartsync add web@1.2.0-rc.1");
 }
 
+/// A mirror of two lines: the older one's patches are told beside what is newer at all.
+#[test]
+fn patches_of_an_older_line_are_told_with_the_command_that_adds_them() {
+    let sides = Sides::new();
+    for version in ["1.15.5", "1.15.7", "1.15.8", "1.16.0", "1.16.1"] {
+        sides.upstream("web", version, "");
+    }
+    sides.mirror("web", &["1.15.5", "1.16.0"]);
+    let ran = sides.workspace.run("outdated").ok();
+    let expect = "    upstream: 1.16.1\n    next: `chartsync add web@1.16.1`\n    patches: 1.15.8, 1.15.7 for 1.15.5\n    next: `chartsync add web@1.15.8`\n";
+    assert!(ran.stdout().contains(expect), "{ran}");
+    let told = json(&sides.workspace.run("outdated --format json").ok().stdout);
+    let patches = json!([{"declared": "1.15.5", "newer": ["1.15.8", "1.15.7"], "add": "chartsync add web@1.15.8"}]);
+    assert_eq!(told["mirrors"][0]["patches"], patches);
+    sides.workspace.run("add web@1.15.8 web@1.16.1").ok();
+    sides.workspace.run("outdated").ok().says("1 mirror has nothing newer upstream");
+}
+
 #[test]
 fn many_newer_versions_are_bounded_for_people_and_whole_for_programs() {
     let sides = Sides::pinned(&["1.0.0"]);

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use crate::support::process::{Ran, hermetic, run};
 
+const EXAMPLE: &str = "examples/quickstart";
+
 /// A copy of the example as a fresh clone has it.
 pub(crate) struct Quickstart(TempDir);
 
@@ -14,23 +16,24 @@ impl Quickstart {
     pub(crate) fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
-        copy(&example, &dir.path().join("quickstart"), &example.join("registry/published"));
+        copy(&example, &dir.path().join(EXAMPLE), &example.join("registry/published"));
         Self(dir)
     }
 
     #[track_caller]
     fn run(&self, words: &str) -> Ran {
         let mut command = hermetic(env!("CARGO_BIN_EXE_chartsync"), &self.0.path().join("home"));
-        run(command.current_dir(self.0.path()).args(words.split_whitespace()).args(["--root", "quickstart"]))
+        run(command.current_dir(self.0.path()).args(words.split_whitespace()).args(["--root", EXAMPLE]))
     }
 
     /// Does what a line of the README's walk does in the example's folder; what it prints. A plan may withhold something.
     #[track_caller]
     pub(crate) fn step(&self, line: &str) -> String {
-        let at = |file: &str| self.0.path().join("quickstart").join(file);
+        let at = |file: &str| self.0.path().join(EXAMPLE).join(file);
         match *line.split_whitespace().collect::<Vec<_>>() {
             ["chartsync", ..] => {
-                let ran = self.run(line.trim_start_matches("chartsync "));
+                let mut command = hermetic(env!("CARGO_BIN_EXE_chartsync"), &self.0.path().join("home"));
+                let ran = run(command.current_dir(at("")).args(line.split_whitespace().skip(1)));
                 assert!([0, 4].contains(&ran.code()), "{ran}");
                 return ran.stdout();
             }
@@ -42,7 +45,7 @@ impl Quickstart {
     }
 
     fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.0.path().join("quickstart").join(file)).unwrap()
+        fs::read_to_string(self.0.path().join(EXAMPLE).join(file)).unwrap()
     }
 }
 
@@ -80,7 +83,7 @@ fn the_readme_shows_what_is_printed() {
         let applied = quickstart.run("apply").ok();
         assert!(readme.contains(applied.stdout().trim()), "{run}: {applied}");
     }
-    let root = quickstart.0.path().join("quickstart");
+    let root = quickstart.0.path().join(EXAMPLE);
     fs::remove_dir_all(root.join("registry/published")).unwrap();
     fs::copy(root.join("moved/index.json"), root.join("registry/upstream/charts/edge-proxy/index.json")).unwrap();
     let planned = quickstart.run("plan").exits(4);
@@ -98,7 +101,7 @@ fn the_committed_lockfile_is_what_lock_writes() {
     let committed = quickstart.read("mirrors.lock");
     quickstart.run("lock").ok();
     assert_eq!(quickstart.read("mirrors.lock"), committed);
-    fs::remove_file(quickstart.0.path().join("quickstart/mirrors.lock")).unwrap();
+    fs::remove_file(quickstart.0.path().join(EXAMPLE).join("mirrors.lock")).unwrap();
     quickstart.run("lock").ok();
     assert_eq!(quickstart.read("mirrors.lock"), committed);
 }
@@ -106,7 +109,7 @@ fn the_committed_lockfile_is_what_lock_writes() {
 #[test]
 fn a_moved_upstream_tag_withholds_that_chart_only() {
     let quickstart = Quickstart::new();
-    let root = quickstart.0.path().join("quickstart");
+    let root = quickstart.0.path().join(EXAMPLE);
     fs::copy(root.join("moved/index.json"), root.join("registry/upstream/charts/edge-proxy/index.json")).unwrap();
     quickstart.run("plan").exits(4).says("moved").says("1.5.0");
     quickstart.run("apply").exits(4).says("moved");

@@ -105,10 +105,23 @@ fn nothing_is_overwritten() {
     start.run(&["init", "a", "--method", "none"]).exits(1).says("already has chartsync.toml").says("another folder");
     assert_eq!(fs::read(start.0.path().join("a/chartsync.toml")).unwrap(), before);
     assert_eq!(start.files("a"), FILES[1..]);
-    // Other files in the folder are nobody's business.
-    fs::create_dir(start.0.path().join("b")).unwrap();
-    fs::write(start.0.path().join("b/README.md"), "mine").unwrap();
-    start.run(&["init", "b"]).ok();
+    // Other files in the folder are nobody's business, and what Git leaves alone is its author's.
+    for (ignored, is_told) in [("target\n", true), ("/cosign.key\n", false), ("a\n*.key\r\n", false)] {
+        let folder = format!("b{}", ignored.len());
+        let mine = [("README.md", "mine"), (".github/workflows/ci.yaml", "mine"), (".gitignore", ignored)];
+        for (file, text) in mine {
+            let path = start.0.path().join(&folder).join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let ran = start.run(&["init", &folder]).ok();
+        let told = ".gitignore is left as it is: add the line `/cosign.key`, a private key is never committed";
+        assert_eq!(ran.stdout().contains(told), is_told, "{ran}");
+        assert!(!ran.stdout().contains("+ .gitignore"), "{ran}");
+        for (file, text) in mine {
+            assert_eq!(fs::read_to_string(start.0.path().join(&folder).join(file)).unwrap(), text);
+        }
+    }
     fs::write(start.0.path().join("file"), "").unwrap();
     start.run(&["init", "file"]).exits(1).says("cannot write");
     start.run(&["init"]).refused().says("DIR");

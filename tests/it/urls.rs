@@ -42,6 +42,7 @@ fn a_keyring_is_fetched_for_the_first_pin_and_committed() {
     let ring = sides.key.public();
     server.put("ring.gpg", Answer::Bytes(ring.clone()));
     let ran = sides.workspace.run("lock").ok().says(&sides.key.fingerprint());
+    let ran = ran.says(&format!("keyrings/{} written, mirrors.lock written", file(&ring)));
     assert_eq!(server.take(), ["CONNECT keys.example:443", "GET /ring.gpg"], "{ran}");
     assert_eq!(committed(&sides), [file(&ring)]);
     assert_eq!(std::fs::read(sides.workspace.path("keyrings").join(file(&ring))).unwrap(), ring);

@@ -5,7 +5,7 @@ use super::problems::Texts;
 use super::{are, count, resolution};
 use crate::oci::Digest;
 use crate::resolve::Resolution;
-use crate::workspace::{Edit, LOCK_FILE};
+use crate::workspace::Edit;
 
 /// One version that was asked for.
 #[derive(Debug, Clone)]
@@ -31,8 +31,8 @@ pub struct Added<'a> {
     pub resolution: &'a Resolution,
     /// The manifests that were written.
     pub manifests: Vec<String>,
-    /// Whether the lockfile was written.
-    pub locked: bool,
+    /// The keyrings and the lockfile, as far as they were written.
+    pub locked: Vec<String>,
     /// The command that shows what a merge would do; empty when nothing was written.
     pub next: String,
 }
@@ -89,10 +89,7 @@ fn declared(page: &mut Page, put: &Put) {
 
 fn summary(added: &Added<'_>) -> String {
     let number = added.versions.iter().filter(|put| matches!(put.edit, Edit::Added { .. })).count();
-    let mut files = added.manifests.clone();
-    if added.locked {
-        files.push(LOCK_FILE.to_owned());
-    }
+    let files: Vec<&str> = added.manifests.iter().chain(&added.locked).map(String::as_str).collect();
     let all = added.versions.len();
     match (number, files.as_slice()) {
         (_, []) => format!("nothing to do: {} {} declared and pinned", count(all, "version"), are(all)),

@@ -25,11 +25,11 @@ pub use difference::{difference, patch};
 pub use explained::{codes, explained};
 pub use listed::{list, show};
 pub use outcome::outcome;
-pub use outdated::{Outdated, outdated};
+pub use outdated::{Outdated, Patches, outdated};
 pub use plan::plan;
 pub use problems::{Texts, error, problems};
 pub use resolution::resolution;
-pub use started::started;
+pub use started::{Kept, started};
 pub use validated::validated;
 pub use why::{Why, why};
 

@@ -6,7 +6,7 @@ use crate::chart::Version;
 use crate::graph::StepGraph;
 use crate::oci::Repository;
 use crate::report::consume;
-use crate::resolve::upstream::Upstream;
+use crate::resolve::upstream::{Newer, Upstream};
 
 /// How many newer versions of a mirror are named.
 const NAMED: usize = 6;
@@ -28,25 +28,49 @@ pub struct Outdated {
     pub newer: Result<Vec<Version>, String>,
     /// The command that adds the newest.
     pub add: Option<String>,
+    /// Older lines that have newer patches, the newest line first.
+    pub patches: Vec<Patches>,
+}
+
+/// Patches of a line of which an older one is declared.
+#[derive(Debug, Clone)]
+pub struct Patches {
+    /// The newest version of the line that is declared.
+    pub declared: Version,
+    /// The newer ones, the newest first.
+    pub newer: Vec<Version>,
+    /// The command that adds the newest.
+    pub add: String,
 }
 
 impl Outdated {
+    /// Whether upstream has something to add.
+    fn is_behind(&self) -> bool {
+        self.add.is_some() || !self.patches.is_empty()
+    }
+
     /// A mirror's answer with the command that follows from it.
     #[must_use]
     pub fn of(upstream: Upstream<'_>, graph: &StepGraph) -> Self {
-        let Upstream { mirror, newest, newer } = upstream;
-        let newer = newer.map_err(|error| error.to_string());
+        let Upstream { mirror, newest, found } = upstream;
         let name = graph.selector(&mirror.destination);
-        let add = newer.as_ref().ok().and_then(|newer| newer.first());
-        let add = add.map(|version| format!("chartsync add {}", consume::quoted(&format!("{name}@{version}"))));
+        let add = |version: &Version| format!("chartsync add {}", consume::quoted(&format!("{name}@{version}")));
+        let (newer, patches) = match found {
+            Ok(Newer { above, patches }) => (Ok(above), patches),
+            Err(error) => (Err(error.to_string()), Vec::new()),
+        };
+        let patches = patches.into_iter().filter_map(|(declared, newer)| {
+            Some(Patches { declared: declared.clone(), add: add(newer.first()?), newer })
+        });
         Self {
             name: mirror.chart().to_owned(),
             file: mirror.file.clone(),
             source: mirror.source.clone(),
             destination: mirror.destination.clone(),
             newest: newest.clone(),
+            add: newer.as_ref().ok().and_then(|newer| newer.first()).map(add),
+            patches: patches.collect(),
             newer,
-            add,
         }
     }
 }
@@ -76,20 +100,34 @@ pub fn outdated(mirrors: &[Outdated]) -> String {
 }
 
 fn behind(page: &mut Page, mirror: &Outdated, newer: &[Version]) {
-    let Some(add) = &mirror.add else { return };
+    if !mirror.is_behind() {
+        return;
+    }
     page.gap();
     page.line(0, &[toned(Tone::Warning, "u outdated"), plain("  "), strong(mirror.name.as_str())]);
     page.line(4, &[faint("declared: "), plain(format!("{} is the newest in {}", mirror.newest, mirror.file))]);
-    let named = newer.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let more = newer.len().saturating_sub(NAMED);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more, all in `--format json`") };
-    page.line(4, &[faint("upstream: "), plain(format!("{named}{more}"))]);
-    page.line(4, &[faint("next: "), plain(add.as_str())]);
+    if let Some(add) = &mirror.add {
+        page.line(4, &[faint("upstream: "), plain(named(newer))]);
+        page.line(4, &[faint("next: "), plain(format!("`{add}`"))]);
+    }
+    for Patches { declared, newer, add } in &mirror.patches {
+        page.line(4, &[faint("patches: "), plain(format!("{} for {declared}", named(newer)))]);
+        page.line(4, &[faint("next: "), plain(format!("`{add}`"))]);
+    }
+}
+
+/// The first of these versions, and how many more there are.
+fn named(versions: &[Version]) -> String {
+    let named = versions.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match versions.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more, all in `--format json`"),
+    }
 }
 
 fn summary(mirrors: &[Outdated]) -> (Tone, String) {
     let of = |test: fn(&Outdated) -> bool| mirrors.iter().filter(|mirror| test(mirror)).count();
-    let behind = of(|mirror| mirror.add.is_some());
+    let behind = of(Outdated::is_behind);
     let failed = of(|mirror| mirror.newer.is_err());
     let current = mirrors.len() - behind - failed;
     let mut told = Vec::new();

@@ -12,10 +12,10 @@ use crate::resolve::keyrings::KeyringChange;
 use crate::resolve::{Event, Failure, Resolution};
 use crate::workspace::LOCK_FILE;
 
-/// The resolution as text; `written` says whether the lockfile has another text now, `text` gives the files that failures are
-/// about. The last line is its summary.
+/// The resolution as text; `written` names the keyrings and the lockfile as far as they have another text now, `text` gives the
+/// files that failures are about. The last line is its summary.
 #[must_use]
-pub fn resolution(resolution: &Resolution, written: bool, text: &Texts<'_>) -> String {
+pub fn resolution(resolution: &Resolution, written: &[String], text: &Texts<'_>) -> String {
     let mut page = Page::default();
     for told in &resolution.events {
         event(&mut page, told, &resolution.claims);
@@ -114,7 +114,7 @@ pub(super) fn failed(page: &mut Page, word: &str, failure: &Failure, text: &Text
     place(page, None, &failure.next, failure.exception.as_ref());
 }
 
-fn summary(resolution: &Resolution, written: bool) -> (Tone, String) {
+fn summary(resolution: &Resolution, written: &[String]) -> (Tone, String) {
     let of = |kind: fn(&Event) -> bool| resolution.events.iter().filter(|event| kind(event)).count();
     let counts = [
         (of(|event| matches!(event, Event::Pinned(_))), "new"),
@@ -128,7 +128,9 @@ fn summary(resolution: &Resolution, written: bool) -> (Tone, String) {
     let told = counts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
     let told = told.collect::<Vec<_>>().join(", ");
     let told = if told.is_empty() { "no pins".to_owned() } else { format!("pins: {told}") };
-    let file = if written { "written" } else { "unchanged" };
     let tone = if resolution.failures.is_empty() { Tone::Good } else { Tone::Bad };
-    (tone, format!("{told}; {LOCK_FILE} {file}"))
+    let (locked, keyrings): (Vec<&str>, Vec<&str>) =
+        written.iter().map(String::as_str).partition(|file| *file == LOCK_FILE);
+    let keyrings = keyrings.iter().flat_map(|file| [file, " written, "]).collect::<String>();
+    (tone, format!("{told}; {keyrings}{LOCK_FILE} {}", if locked.is_empty() { "unchanged" } else { "written" }))
 }

@@ -11,7 +11,7 @@ use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
 use crate::plan::{Change, Network, Plan, Scope, State};
 use crate::report::Progress;
-use crate::report::samples::{Words, assert_golden, assert_line, digest, nasty, pin, plan_of, rows};
+use crate::report::samples::{Words, assert_golden, assert_line, digest, nasty, pin, plan_of, rows, written};
 use crate::workspace::{Tree, Workspace};
 
 /// A manifest of which line 8 is meant.
@@ -50,13 +50,13 @@ fn outcomes() {
 
 #[test]
 fn resolutions() {
-    assert_golden("lock.txt", &bare(&resolution(&NOTHING.resolution(), true, TEXT)));
+    assert_golden("lock.txt", &bare(&resolution(&NOTHING.resolution(), &written(), TEXT)));
     let mut nothing = NOTHING.resolution();
     nothing.events.clear();
     nothing.failures.clear();
-    assert_eq!(bare(&resolution(&nothing, false, TEXT)), "pins: 12 kept; mirrors.lock unchanged\n");
+    assert_eq!(bare(&resolution(&nothing, &[], TEXT)), "pins: 12 kept; mirrors.lock unchanged\n");
     nothing.kept = 0;
-    assert_eq!(bare(&resolution(&nothing, false, TEXT)), "no pins; mirrors.lock unchanged\n");
+    assert_eq!(bare(&resolution(&nothing, &[], TEXT)), "no pins; mirrors.lock unchanged\n");
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn all(words: Words<'_>) -> Vec<String> {
         show(&words.listed()),
         plan(&words.plan()),
         outcome(&words.outcome()),
-        resolution(&words.resolution(), true, &line),
+        resolution(&words.resolution(), &written(), &line),
         audit(&words.audits(), Depth::Whole),
         problems(&words.problems(), &line),
         why(&words.why()),

@@ -6,7 +6,7 @@ use super::parts::WireLocation;
 use super::resolution::WireResolution;
 use crate::report::Added;
 use crate::report::human::Put;
-use crate::workspace::Edit;
+use crate::workspace::{Edit, LOCK_FILE};
 
 #[derive(Serialize)]
 struct WireAdded {
@@ -53,7 +53,7 @@ pub fn added(added: &Added<'_>) -> String {
     let wire = WireAdded {
         versions: added.versions.iter().map(Into::into).collect(),
         manifests: added.manifests.clone(),
-        lock: WireResolution::of(added.resolution, added.locked),
+        lock: WireResolution::of(added.resolution, added.locked.iter().any(|file| file == LOCK_FILE)),
         next: Some(added.next.clone()).filter(|next| !next.is_empty()),
     };
     super::text("add", wire)

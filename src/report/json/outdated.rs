@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::Outdated;
+use crate::report::{Outdated, Patches};
 
 #[derive(Serialize)]
 struct WireOutdated {
@@ -25,6 +25,16 @@ struct WireMirror {
     error: Option<String>,
     /// The command that adds the newest.
     add: Option<String>,
+    /// Older lines of patches that have newer ones, the newest line first.
+    patches: Vec<WirePatches>,
+}
+
+#[derive(Serialize)]
+struct WirePatches {
+    /// The newest version of the line that is declared.
+    declared: String,
+    newer: Vec<String>,
+    add: String,
 }
 
 impl From<&Outdated> for WireMirror {
@@ -42,7 +52,16 @@ impl From<&Outdated> for WireMirror {
             newer,
             error,
             add: mirror.add.clone(),
+            patches: mirror.patches.iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<&Patches> for WirePatches {
+    fn from(patches: &Patches) -> Self {
+        let Patches { declared, newer, add } = patches;
+        let newer = newer.iter().map(ToString::to_string).collect();
+        Self { declared: declared.to_string(), newer, add: add.clone() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What authors are told: values of `add`, `outdated`, `list` and `show`.
 
-use super::{Words, digest, pin, version};
+use super::{Words, digest, pin, version, written};
 use crate::diagnostic::Location;
-use crate::report::{Added, Bytes, Command, KeyringFile, Listed, Outdated, Put};
+use crate::report::{Added, Bytes, Command, KeyringFile, Listed, Outdated, Patches, Put};
 use crate::resolve::Resolution;
 use crate::workspace::Edit;
 
@@ -37,10 +37,15 @@ impl Words<'_> {
 
     /// A mirror that is behind, one that is not, one that could not be asked.
     pub(in crate::report) fn outdated(self) -> Vec<Outdated> {
-        let one = |name: &str, newer: Result<&[&str], String>| {
+        let one = |name: &str, newer: Result<&[&str], String>, patches: &[(&str, &str)]| {
             let pin = pin(name, "1.0.0", '1', None);
             let newer = newer.map(|newer| newer.iter().map(|at| version(at)).collect::<Vec<_>>());
             let add = newer.as_ref().ok().and_then(|newer| newer.first());
+            let patches = patches.iter().map(|(at, newer)| Patches {
+                declared: version(at),
+                newer: vec![version(newer)],
+                add: format!("chartsync add {name}@{newer}"),
+            });
             Outdated {
                 name: name.to_owned(),
                 file: self.message(&format!("mirrors/{name}.yaml")),
@@ -48,13 +53,15 @@ impl Words<'_> {
                 destination: pin.destination.clone(),
                 newest: version("1.0.0"),
                 add: add.map(|version| format!("chartsync add {name}@{version}")),
+                patches: patches.collect(),
                 newer,
             }
         };
         vec![
-            one("behind", Ok(&["1.3.0", "1.2.0", "1.1.0"])),
-            one("current", Ok(&[])),
-            one("silent", Err(self.message("the tags of upstream.example/charts/silent: access denied"))),
+            one("behind", Ok(&["1.3.0", "1.2.0", "1.1.0"]), &[("0.9.0", "0.9.1")]),
+            one("current", Ok(&[]), &[]),
+            one("patched", Ok(&[]), &[("0.9.0", "0.9.2"), ("0.8.1", "0.8.2")]),
+            one("silent", Err(self.message("the tags of upstream.example/charts/silent: access denied")), &[]),
         ]
     }
 
@@ -74,7 +81,7 @@ impl Words<'_> {
                 put("plain", Edit::Declared { location, version: version("1.1.0") }),
             ],
             manifests: vec![self.message("mirrors/hello.yaml")],
-            locked: resolution.failures.is_empty(),
+            locked: if resolution.failures.is_empty() { written() } else { Vec::new() },
             next: self.message("chartsync plan --base HEAD"),
             resolution,
         }
