@@ -1,4 +1,6 @@
 //! Writing a file whole or not at all: a reader sees the old bytes or the new ones. Knows no format.
+//!
+//! A process that is killed while it writes leaves a file beside, with a name that tells of which file it was to be.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -25,7 +27,7 @@ pub fn write_whole(path: &Path, parts: &[&[u8]], readers: Readers) -> io::Result
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(&beside(path)).suffix(BESIDE).tempfile_in(folder)?;
     for part in parts {
         file.write_all(part)?;
     }
@@ -36,6 +38,26 @@ pub fn write_whole(path: &Path, parts: &[&[u8]], readers: Readers) -> io::Result
     }
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Removes what processes that were killed while they wrote this file left beside it. Only for who knows that no other writes it.
+pub fn sweep(path: &Path) {
+    let begins = beside(path);
+    let left = path.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    for entry in left.into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(&begins) && name.ends_with(BESIDE)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// How the name of what will become a file ends.
+const BESIDE: &str = ".part";
+
+/// How it begins.
+fn beside(path: &Path) -> String {
+    format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 #[cfg(unix)]
@@ -63,6 +85,21 @@ mod tests {
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert!(write_whole(&path.join("below"), &[b""], Readers::All).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for name in [".file.AbCdEf.part", ".other.AbCdEf.part", ".file.kept", "file"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        sweep(&path);
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".file.kept", ".other.AbCdEf.part", "file"]);
+        sweep(Path::new("/"));
     }
 
     #[cfg(target_os = "linux")]

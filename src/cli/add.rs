@@ -203,6 +203,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Stop> {
         return Ok(());
     }
     let permissions = std::fs::metadata(path).map_err(failed)?.permissions();
+    files::sweep(path);
     files::write_whole(path, &[text.as_bytes()], Readers::All).map_err(failed)?;
     std::fs::set_permissions(path, permissions).map_err(failed)
 }

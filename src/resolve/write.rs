@@ -5,7 +5,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::files::{Readers, write_whole};
+use crate::files::{Readers, sweep, write_whole};
 use crate::resolve::Resolution;
 use crate::settings::SETTINGS_FILE;
 use crate::workspace::{LOCK_FILE, keyring_file};
@@ -57,6 +57,7 @@ pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Resu
         let file = keyring_file(digest);
         let path = root.join(&file);
         if !path.exists() {
+            sweep(&path);
             write_whole(&path, &[bytes], Readers::All).map_err(io(&path))?;
             written.push(file);
         }
@@ -73,6 +74,8 @@ pub fn write(root: &Path, before: Option<&str>, resolution: &Resolution) -> Resu
     if now.as_deref() != before {
         return Err(WriteError::Changed(path));
     }
+    // Nobody else writes it, as the turn says.
+    sweep(&path);
     write_whole(&path, &[text.as_bytes()], Readers::All).map_err(io(&path))?;
     written.push(LOCK_FILE.to_owned());
     Ok(written)
