@@ -14,7 +14,7 @@ use crate::support::wild::Reply;
 use crate::support::workspace::Workspace;
 
 /// The program below a script that prepares its surroundings and then becomes it: `$@` are its words.
-fn within(workspace: &Workspace, script: &str, words: &str) -> Command {
+pub(crate) fn within(workspace: &Workspace, script: &str, words: &str) -> Command {
     let program = workspace.command();
     let mut command = Command::new("/bin/bash");
     command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -30,7 +30,7 @@ fn limited(workspace: &Workspace, bytes: usize, words: &str) -> Ran {
 
 /// Whatever a layout names is there, whole.
 #[track_caller]
-fn whole(layouts: &Path) {
+pub(crate) fn whole(layouts: &Path) {
     for index in files(layouts).into_iter().filter(|file| file.ends_with("index.json")) {
         let folder = index.parent().unwrap();
         let index: serde_json::Value = serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
@@ -42,7 +42,9 @@ fn whole(layouts: &Path) {
             let manifest = blob(named);
             assert_eq!(digest(&manifest), named);
             let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-            for part in manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]) {
+            // Of a chart, of what is attached to one, or of the list of that.
+            let lists = ["layers", "manifests"].into_iter().filter_map(|parts| manifest[parts].as_array()).flatten();
+            for part in lists.chain(manifest.get("config")) {
                 let named = part["digest"].as_str().unwrap();
                 assert_eq!(digest(&blob(named)), named);
             }
@@ -50,7 +52,7 @@ fn whole(layouts: &Path) {
     }
 }
 
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }

@@ -32,6 +32,7 @@ mod hostile_machine;
 mod hostile_network;
 mod hostile_plain;
 mod hostile_races;
+mod hostile_soak;
 mod hostile_trouble;
 mod hostile_upstreams;
 mod hostile_ways;

@@ -9,6 +9,7 @@ pub(crate) mod images;
 pub(crate) mod pgp;
 pub(crate) mod process;
 pub(crate) mod registry;
+pub(crate) mod scythe;
 pub(crate) mod signed;
 pub(crate) mod sigstore;
 pub(crate) mod tls;

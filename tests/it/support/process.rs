@@ -140,9 +140,15 @@ impl Running {
     /// Waits for its end; one that hangs is killed and fails the test.
     #[track_caller]
     pub(crate) fn wait(self) -> Ran {
-        let Ok(ended) = self.finished.recv_timeout(DEADLINE) else {
+        self.wait_for(DEADLINE)
+    }
+
+    /// The same of one that has much to do.
+    #[track_caller]
+    pub(crate) fn wait_for(self, deadline: Duration) -> Ran {
+        let Ok(ended) = self.finished.recv_timeout(deadline) else {
             self.signal("KILL");
-            panic!("{}: still running after {DEADLINE:?}", self.line);
+            panic!("{}: still running after {deadline:?}", self.line);
         };
         let (status, [stdout, stderr]) = ended.unwrap();
         Ran { command: self.line, status, stdout, stderr }

@@ -157,8 +157,8 @@ pub(crate) struct Store {
     pub(crate) tags: BTreeMap<(String, String), String>,
     /// Whether it has the API that lists referrers.
     pub(crate) lists_referrers: bool,
-    uploads: BTreeSet<String>,
-    opened: usize,
+    pub(crate) uploads: BTreeSet<String>,
+    pub(crate) opened: usize,
 }
 
 impl Store {
@@ -314,7 +314,8 @@ pub(crate) type Rule = Arc<dyn Fn(&Asked, &mut Store) -> Reply + Send + Sync>;
 struct Shared {
     store: Mutex<Store>,
     rule: Mutex<Rule>,
-    asked: Mutex<Vec<Asked>>,
+    /// Nothing once they are forgotten.
+    asked: Mutex<Option<Vec<Asked>>>,
 }
 
 /// A running registry; it ends with the value.
@@ -330,7 +331,8 @@ impl Wild {
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let rule: Rule = Arc::new(|asked, store| store.serve(asked));
-        let shared = Arc::new(Shared { store: Mutex::default(), rule: Mutex::new(rule), asked: Mutex::default() });
+        let shared =
+            Arc::new(Shared { store: Mutex::default(), rule: Mutex::new(rule), asked: Mutex::new(Some(Vec::new())) });
         let served = Arc::clone(&shared);
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -368,7 +370,12 @@ impl Wild {
 
     /// The requests since the last call.
     pub(crate) fn take(&self) -> Vec<Asked> {
-        std::mem::take(&mut *self.shared.asked.lock().unwrap())
+        self.shared.asked.lock().unwrap().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// From now on requests are forgotten once they are answered.
+    pub(crate) fn forget(&self) {
+        *self.shared.asked.lock().unwrap() = None;
     }
 }
 
@@ -384,7 +391,9 @@ async fn connection(mut stream: TcpStream, shared: &Shared) -> std::io::Result<(
     let mut buffer = Vec::new();
     while let Some(asked) = request(&mut stream, &mut buffer).await? {
         let rule = Arc::clone(&shared.rule.lock().unwrap());
-        shared.asked.lock().unwrap().push(asked.clone());
+        if let Some(seen) = shared.asked.lock().unwrap().as_mut() {
+            seen.push(asked.clone());
+        }
         let reply = rule(&asked, &mut shared.store.lock().unwrap());
         let reply = if asked.method == Method::HEAD {
             // The length is that of what is not sent.
