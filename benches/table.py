@@ -60,7 +60,7 @@ def tables(results):
     cells = {tuple(name.split("/")): cell for name, cell in results["cells"].items()}
     machine, tools = results["machine"], results["tools"]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(tools.items()))
-    where = f"{machine['cores']} cores of {machine['cpu']}, Linux {machine['kernel']}, with a load of {machine['load']} by others before it began"
+    where = f"{machine['cores']} cores of {machine['cpu']}, Linux {machine['kernel']}, with a load of {machine['load']} by others when its last stretch began"
     parts = [f"Measured on {where}; {versions}.", goals(cells)]
     for scenario, title in SCENARIOS.items():
         if rows := detail(cells, "mirror", scenario, results["guarantees"]):
