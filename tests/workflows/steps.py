@@ -361,13 +361,14 @@ def drift():
             (step.home / "audit").mkdir()
             (step.home / "audit/plan.json").write_text("{}")
             (step.home / "audit/verify.txt").write_text("```\n@everybody\n" + 900 * "\n" + "é" * 9000)
+            (step.home / "audit/problems.txt").write_text("```\n@nobody\n" + "é" * 9000)
         step.answer("chartsync", "render", says="the plan\n")
         step.answer("gh", "issue", "list", says=json.dumps([{"number": number}] if number else []))
         status = step.run("drift.yaml", "issue", "Open, edit or close it", DIGEST=digest, WELL=well, GH_TOKEN="t", GH_REPO="vexxhost/charts")
         same(f"issue, {name}", (status, [call["args"][:3] for call in step.asked("gh")[1:]]), (0, expect))
         if well != "true":
             body = step.asked("gh")[-1]["bodies"][0]
-            quoted = not made or ("\n    ```\n    @everybody\n" in body and "\n```" not in body)
+            quoted = not made or ("\n    ```\n    @everybody\n" in body and "\n    ```\n    @nobody\n" in body and "\n```" not in body)
             same(f"issue, {name}, body", (quoted, len(body) < 65536 - 60000, ("the plan" if made else "could not be made") in body), (True, True, True))
 
 
