@@ -4,10 +4,15 @@
 //! there a backslash is gone already. So a word in which they could find one becomes code, and everything else is escaped. Every
 //! text is bounded, so that no field of a plan takes the place of all others.
 
+use std::borrow::Cow;
+
 use crate::report::escape::terminal;
 
 /// The most characters of one text.
 const LENGTH: usize = 2_000;
+/// The most backticks in a row that are shown as such: GitHub's parser knows no code between more than 80, and of a block no fence
+/// longer than 255.
+const BACKTICKS: usize = 40;
 
 /// A text as prose: quotations in backticks are code, a word that a forge might link is code, the rest is escaped.
 pub(super) fn prose(text: &str) -> String {
@@ -105,12 +110,18 @@ pub(super) fn code(text: &str) -> String {
 
 /// A line without anything hidden in it as code.
 fn span(line: &str) -> String {
-    let longest = line.split(|char| char != '`').map(str::len).max().unwrap_or(0);
+    let (line, longest) = fit(line);
     let fence = "`".repeat(longest + 1);
     // A blank next to the fence is taken off again, on both sides or on none.
     let edge = |char: Option<char>| char.is_none_or(|char| char == '`' || char == ' ');
     let blank = if edge(line.chars().next()) || edge(line.chars().next_back()) { " " } else { "" };
     format!("{fence}{blank}{line}{blank}{fence}")
+}
+
+/// A line whose backticks a fence can hold, and how many of them stand in a row.
+fn fit(line: &str) -> (Cow<'_, str>, usize) {
+    let longest = line.split(|char| char != '`').map(str::len).max().unwrap_or(0);
+    if longest > BACKTICKS { (line.replace('`', "\\u{60}").into(), 0) } else { (line.into(), longest) }
 }
 
 /// Code in a line of HTML.
@@ -124,10 +135,11 @@ pub(super) fn html(text: &str) -> String {
 pub(super) fn fenced(text: &str, language: &str, indent: &str) -> String {
     let text = bounded(text);
     let lines: Vec<_> = text.lines().map(terminal).collect();
-    let longest = lines.iter().flat_map(|line| line.split(|char| char != '`')).map(str::len).max().unwrap_or(0);
+    let lines: Vec<_> = lines.iter().map(|line| fit(line)).collect();
+    let longest = lines.iter().map(|(_, longest)| *longest).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let mut block = format!("{indent}{fence}{language}\n");
-    for line in lines {
+    for (line, _) in lines {
         block.extend([indent, &*line, "\n"]);
     }
     block + indent + &fence + "\n"
@@ -174,6 +186,11 @@ mod tests {
         assert_eq!(cell("a|b @c|d"), "a\\|b `@c\\|d`");
         assert_eq!(code("a `b` c"), "``a `b` c``");
         assert_eq!(code("`"), "`` ` ``");
+        // No parser takes a longer fence for one.
+        let row = |count| "`".repeat(count);
+        assert_eq!(code(&format!("{}@a", row(40))), format!("{0} {1}@a {0}", row(41), row(40)));
+        assert_eq!(code(&format!("{}<b>", row(41))), format!("`{}<b>`", "\\u{60}".repeat(41)));
+        assert_eq!(fenced(&row(300), "", ""), format!("```\n{}\n```\n", "\\u{60}".repeat(300)));
         assert_eq!(code(""), "`  `");
         assert_eq!(code("a\nb"), "`a\\nb`");
         assert_eq!(html("<b>&\""), "<code>&lt;b&gt;&amp;&quot;</code>");
