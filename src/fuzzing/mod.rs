@@ -55,34 +55,111 @@ fn parts<const N: usize>(bytes: &[u8]) -> [&[u8]; N] {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
+
+    fn names(folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(folder_of(folder)).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn folder_of(folder: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(folder)
+    }
+
+    /// What is kept of a target, by name.
+    fn kept(target: &str) -> Vec<(String, Vec<u8>)> {
+        let folder = format!("cases/{target}");
+        names(&folder)
+            .into_iter()
+            .map(|name| (name.clone(), fs::read(folder_of(&folder).join(name)).unwrap()))
+            .collect()
+    }
 
     /// Everything in `tests/fuzz/cases`; a folder there is a target, and a target is a binary of `tests/fuzz`.
     #[test]
     fn every_kept_case_holds() {
-        let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
-        let names = |folder: &str| {
-            let entries = fs::read_dir(fuzz.join(folder)).unwrap();
-            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-            names.sort();
-            names
-        };
         let targets: Vec<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(names("cases"), targets);
         assert_eq!(names("targets"), targets.iter().map(|name| format!("{name}.rs")).collect::<Vec<_>>());
-        let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+        let manifest = fs::read_to_string(folder_of("Cargo.toml")).unwrap();
         for target in &targets {
             assert!(manifest.contains(&format!("name = \"{target}\"\npath = \"targets/{target}.rs\"\n")), "{target}");
-            let code = fs::read_to_string(fuzz.join(format!("targets/{target}.rs"))).unwrap();
+            let code = fs::read_to_string(folder_of(&format!("targets/{target}.rs"))).unwrap();
             assert!(code.contains(&format!("hold(\"{target}\", bytes)")), "{target}");
-            for case in names(&format!("cases/{target}")) {
-                let bytes = fs::read(fuzz.join("cases").join(target).join(&case)).unwrap();
+            for (case, bytes) in kept(target) {
                 eprintln!("{target}/{case}");
                 hold(target, &bytes);
             }
         }
+    }
+
+    /// Changes of what is kept, the same ones every time; `tests/fuzz/run` goes further than that.
+    #[test]
+    fn every_changed_case_holds() {
+        for (target, property) in TARGETS {
+            let kept = kept(target);
+            for number in 0..300 {
+                eprintln!("{target}: change {number}");
+                property(&changed(&kept, &mut fastrand::Rng::with_seed(number)));
+            }
+        }
+    }
+
+    fn changed(kept: &[(String, Vec<u8>)], random: &mut fastrand::Rng) -> Vec<u8> {
+        const WORDS: [&[u8]; 28] = [
+            b"\n",
+            b"\r\n",
+            b"\"",
+            b"'",
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b":",
+            b",",
+            b"- ",
+            b"#",
+            b"&a ",
+            b"!!str ",
+            b"\xef\xbb\xbf",
+            b"\0",
+            b"\xff",
+            b"18446744073709551616",
+            b"-1",
+            b"1e999",
+            b"\n%%\n",
+            b"---\n",
+            b"<",
+            b"`",
+            b"../",
+            b"**",
+            b"\xe2\x80\xae",
+            b"|",
+        ];
+        let mut bytes = kept[random.usize(0..kept.len())].1.clone();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(0..=bytes.len());
+            match random.u8(0..6) {
+                0 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << random.u8(0..8)),
+                1 => drop(bytes.splice(at..at, WORDS[random.usize(0..WORDS.len())].iter().copied())),
+                2 => drop(bytes.drain(at..(at + random.usize(1..20)).min(bytes.len()))),
+                3 => {
+                    let other = &kept[random.usize(0..kept.len())].1;
+                    bytes.truncate(at);
+                    bytes.extend_from_slice(&other[random.usize(0..=other.len())..]);
+                }
+                4 => {
+                    let again = bytes[at..(at + 40).min(bytes.len())].to_vec();
+                    drop(bytes.splice(at..at, again));
+                }
+                _ => drop(bytes.splice(at..at, [random.u8(..); 300])),
+            }
+        }
+        bytes
     }
 
     #[test]

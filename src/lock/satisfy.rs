@@ -258,5 +258,14 @@ mod tests {
         assert_eq!(verdict(&pin, &listed(&key.subkeys[0]), "", &[]), Ok(()));
         let stranger: Fingerprint = "0000000000000000000000000000000000000001".parse().unwrap();
         assert_eq!(verdict(&pin, &listed(&stranger), "", &[]), Err(Unsatisfied::Signer(key.fingerprint.clone())));
+
+        // A subkey speaks for its own key, for no other one of the keyring.
+        let both = [RING, include_bytes!("../../tests/fixtures/provenance/good.gpg")].concat();
+        let other = crate::provenance::Keyring::parse(&both).unwrap().keys()[1].fingerprint.clone();
+        assert_ne!(other, key.fingerprint);
+        let pin = Pin { signer: Signer::Pgp(other.clone()), keyring: Some(Digest::of(&both)), ..pin };
+        let files: [(&str, &[u8]); 1] = [("ring.gpg", &both)];
+        assert_eq!(verdict(&pin, &listed(&key.subkeys[0]), "", &files), Err(Unsatisfied::Signer(other.clone())));
+        assert_eq!(verdict(&pin, &listed(&other), "", &files), Ok(()));
     }
 }

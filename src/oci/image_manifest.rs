@@ -134,6 +134,11 @@ mod tests {
             let error = ImageManifest::parse(with(extra).as_bytes()).unwrap_err().to_string();
             assert!(error.contains(says), "{extra}: {error}");
         }
+        for version in ["1", "\"2\"", "2.0", "null"] {
+            let text = with("").replace("\"schemaVersion\":2", &format!("\"schemaVersion\":{version}"));
+            let error = ImageManifest::parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("`schemaVersion` is not 2"), "{text}: {error}");
+        }
         let urls = descriptor.replace("\"size\"", "\"urls\":[],\"size\"");
         let error = ImageManifest::parse(format!(r#"{{"schemaVersion":2,"config":{urls},"layers":[]}}"#).as_bytes())
             .unwrap_err();

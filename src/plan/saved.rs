@@ -205,5 +205,14 @@ mod tests {
         }
         let other_tool = Basis { tool: "0.0.0".to_owned(), ..before.clone() };
         assert_eq!(before.moved(&other_tool).len(), 1);
+        let offline = Basis { network: Network::Offline.name().to_owned(), ..before.clone() };
+        assert_eq!(offline.moved(&before).len(), 1);
+        let packaged = |digest: Option<&str>| {
+            let mut basis = before.clone();
+            basis.charts.entry("x".to_owned()).and_modify(|seen| seen.package = digest.map(str::to_owned));
+            basis
+        };
+        assert_eq!(packaged(Some("1")).moved(&packaged(Some("2"))).len(), 1);
+        assert_eq!(packaged(Some("1")).moved(&packaged(Some("1"))), []);
     }
 }

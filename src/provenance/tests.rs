@@ -158,6 +158,11 @@ fn a_revocation_counts_from_its_time_on_and_a_hard_one_always() {
     let soft = facts("revoked-softly.prov", "revoked-softly.gpg");
     assert_eq!(judged(&soft, &[], Expired::Refuse, revoked_at - 1), Ok(false));
     assert!(matches!(judged(&soft, &[], Expired::Accept, revoked_at), Err(Refusal::Revoked { .. })));
+    // A revocation may be made for a time.
+    let mut passing = soft.clone();
+    passing.signatures[0].revocations[0].expires = Some(revoked_at + 10);
+    assert!(matches!(judged(&passing, &[], Expired::Accept, revoked_at + 9), Err(Refusal::Revoked { .. })));
+    assert_eq!(judged(&passing, &[], Expired::Refuse, revoked_at + 10), Ok(false));
     let hard = facts("revoked-hard.prov", "revoked-hard.gpg");
     assert!(matches!(judged(&hard, &[], Expired::Accept, revoked_at - 1), Err(Refusal::Revoked { .. })));
     for (ring, revoked) in [("good.gpg", false), ("revoked-softly.gpg", true), ("revoked-hard.gpg", true)] {

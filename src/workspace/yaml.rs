@@ -87,6 +87,13 @@ pub(super) fn read(text: &str, file: &str) -> Result<Document, Problems> {
     Ok(Document { value, file: file.to_owned(), places })
 }
 
+/// A place in the text: what is missing behind a last line without line end is missing at its end.
+fn within(text: &str, at: (u32, u32)) -> (u32, u32) {
+    let last = saturate(text.matches('\n').count() + 1);
+    let end = text.rsplit('\n').next().unwrap_or_default().chars().count();
+    if at.0 > last { (last, saturate(end + 1)) } else { at }
+}
+
 fn problem(file: &str, (line, column): (u32, u32), code: ProblemCode, message: String, help: &str) -> Problem {
     Problem { location: Some(Location::at(file, line, column)), code, message, help: help.to_owned() }
 }
@@ -242,7 +249,7 @@ impl Builder<'_> {
     }
 
     fn scan_error(&mut self, text: &str, error: &ScanError) {
-        let at = position(error.marker());
+        let at = within(text, position(error.marker()));
         // The scanner stumbles where the node before the tab begins.
         let from = at.0.saturating_sub(1) as usize;
         let tab = text.lines().enumerate().skip(from).find_map(|(index, line)| {
@@ -406,6 +413,7 @@ mod tests {
         check("a:\n\tb: 1\n", &["f:2:1: a tab where YAML wants spaces [yaml-tab] -- indent with spaces"]);
         check("a:\n  - b\n\t- c\n", &["f:3:1: a tab where YAML wants spaces [yaml-tab] -- indent with spaces"]);
         check("a: [1\n", &["f:2:1: while parsing a flow sequence, expected ',' or ']' [yaml-syntax]"]);
+        check("a: [1", &["f:1:6: while parsing a flow sequence, expected ',' or ']' [yaml-syntax]"]);
         check("a: 'b\n", &["f:1:4: while scanning a quoted scalar, found unexpected end of stream [yaml-syntax]"]);
         check("a: b: c\n", &["f:1:5: mapping values are not allowed in this context [yaml-syntax]"]);
         let deep = format!("a: {}{}", "[".repeat(40), "]".repeat(40));
