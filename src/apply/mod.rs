@@ -27,8 +27,6 @@ use crate::settings::Role;
 use crate::settings::Settings;
 use crate::signature::{Signatures, Signed};
 
-/// How many charts are worked on together: enough to keep every host busy, few enough that each is soon done.
-const AT_ONCE: usize = 64;
 /// How old an observation of a name may be when the name is written.
 pub const FRESH: Duration = Duration::from_secs(30);
 
@@ -217,6 +215,13 @@ pub fn too_many_changes(plan: &Plan, settings: &Settings, max_changes: usize) ->
     })
 }
 
+/// How many charts are worked on together: twice what the busiest of all takes at once, so that none waits for charts to work on,
+/// and each chart is soon done.
+fn at_once(means: Means<'_>, plan: &Plan) -> usize {
+    let hosts = plan.changes().map(|(row, _)| means.clearing.registries.at_once(&row.reference.repository));
+    2 * hosts.chain([means.signatures.at_once()]).max().unwrap_or(1)
+}
+
 async fn run_chains(
     means: Means<'_>,
     graph: &StepGraph,
@@ -229,9 +234,10 @@ async fn run_chains(
     let mut schedule = Schedule::new(graph, outcome.plan.rows.iter().map(|row| (row.unit, &row.state)));
     tell(Event::Planned(schedule.left().count()));
     let index: BTreeMap<UnitId, usize> = outcome.plan.rows.iter().enumerate().map(|(at, row)| (row.unit, at)).collect();
+    let at_once = at_once(means, &outcome.plan);
     let mut running = FuturesUnordered::new();
     loop {
-        while running.len() < AT_ONCE
+        while running.len() < at_once
             && let Some(id) = schedule.start()
         {
             let row = outcome.plan.rows[index[&id]].clone();

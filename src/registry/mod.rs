@@ -96,6 +96,12 @@ impl Registries {
         registry
     }
 
+    /// How many requests at most are sent at once to the registry that holds this repository.
+    #[must_use]
+    pub fn at_once(&self, repository: &Repository) -> usize {
+        self.0.at_once(repository.host())
+    }
+
     /// How many requests went where so far, sorted; layouts need none.
     #[must_use]
     pub fn requests(&self) -> Vec<Requests> {
@@ -104,9 +110,14 @@ impl Registries {
 }
 
 impl Inner {
+    fn at_once(&self, host: &str) -> usize {
+        let set = self.settings.get(host).and_then(|settings| settings.concurrency);
+        set.unwrap_or(self.limits.concurrency).get().div_ceil(self.sharers.get())
+    }
+
     fn open(&self, host: &str) -> Registry {
         let settings = self.settings.get(host).cloned().unwrap_or_default();
-        let concurrency = settings.concurrency.unwrap_or(self.limits.concurrency).get().div_ceil(self.sharers.get());
+        let concurrency = self.at_once(host);
         let plain = match &settings.access {
             Access::Layout(folder) => {
                 return Registry::Layout(Layout::new(&self.root, folder, concurrency, self.limits.clone()));

@@ -94,16 +94,19 @@ pub struct Signatures {
     turns: Turns,
 }
 
+fn at_once(signing: &Signing) -> usize {
+    match signing {
+        Signing::None => 1,
+        Signing::Key(key) => key.service.concurrency.get(),
+        Signing::Keyless(keyless) => keyless.service.concurrency.get(),
+    }
+}
+
 impl Signatures {
     /// For one run. Reads nothing yet.
     #[must_use]
     pub fn new(root: &Path, settings: &Settings, cache: Cache, now: u64) -> Self {
         let signing = settings.signing.clone();
-        let permits = match &signing {
-            Signing::None => 1,
-            Signing::Key(key) => key.service.concurrency.get(),
-            Signing::Keyless(keyless) => keyless.service.concurrency.get(),
-        };
         Self {
             root: root.to_owned(),
             mirrors: Arc::new(signers(&signing, Role::Mirrors)),
@@ -116,8 +119,14 @@ impl Signatures {
             services: OnceCell::new(),
             hand: Mutex::new(None),
             tokens: Tokens::new(PATIENCE),
-            permits: Semaphore::new(permits),
+            permits: Semaphore::new(at_once(&settings.signing)),
         }
+    }
+
+    /// How many signatures at most are made at once.
+    #[must_use]
+    pub fn at_once(&self) -> usize {
+        at_once(&self.signing)
     }
 
     /// Whether the settings want signatures at all.

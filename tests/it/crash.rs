@@ -364,11 +364,15 @@ fn a_lock_that_is_killed_between_any_two_changes_of_files_leaves_whole_ones() {
 /// Does this for every change that a run makes to files, until it comes through; tells how often it did not.
 fn at_each_change(check: impl Fn(Change) -> Ran) -> usize {
     let (mut killed, begun) = (0, Instant::now());
-    for number in (1..).step_by(if is_full() { 1 } else { 5 }) {
-        // Each is cut off in the middle or at its end, in turn.
-        let moments: &[Moment] = if is_full() { &Moment::BOTH } else { &Moment::BOTH[number / 5 % 2..][..1] };
-        for moment in moments {
-            let ran = check(Change { number, moment: *moment });
+    for number in (1..).step_by(if is_full() { 1 } else { 2 }) {
+        // What is cut off in the middle is what can be half there.
+        let moments = match number % 10 {
+            _ if is_full() => &[Moment::Middle, Moment::End][..],
+            1 => &[Moment::End],
+            _ => &[Moment::Middle],
+        };
+        for &moment in moments {
+            let ran = check(Change { number, moment });
             if ran.code() == 0 {
                 println!("killed at {killed} changes of files, {:?}", begun.elapsed());
                 return killed;

@@ -1,5 +1,6 @@
 //! Requests, counted on the wire against distribution. Exact: one more is a regression, one less a better README.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -143,6 +144,35 @@ fn requests_when_every_blob_is_already_there() {
     // What is said to be there is looked at.
     let destination = [("HEAD tag", 1), ("POST upload", BLOBS), ("HEAD blob", BLOBS), ("PUT tag", 1), ("GET tag", 1)];
     wire.check("apply", &source, &destination);
+}
+
+/// A chart is finished before many are begun: twice as many at most as the destination takes requests at once.
+#[test]
+fn charts_are_finished_before_many_are_begun() {
+    needs!(Tool::Distribution);
+    const AT_ONCE: usize = 2;
+    let destination = Registry::distribution(Auth::None);
+    let workspace = Workspace::new(&destination.repository("charts")).plain_http(&destination.host());
+    let workspace = workspace.with_settings(&format!("concurrency = {AT_ONCE}")).layout("upstream.example", "upstream");
+    for name in (0..24).map(|number| format!("chart-{number}")) {
+        Image::chart(&name, "1.0.0", "", None).put(&workspace.path(&format!("upstream/{name}")), "1.0.0");
+        let (from, to) = (format!("upstream.example/{name}"), destination.repository(&format!("charts/{name}")));
+        workspace.mirror(&name, &from, &to, &["1.0.0"], &unsigned());
+    }
+    workspace.run("lock").ok();
+    destination.front().take();
+    workspace.run("apply").ok();
+    let (mut begun, mut most) = (BTreeSet::new(), 0);
+    for (method, path) in destination.front().take() {
+        let chart = path.split('/').nth(3).unwrap_or_default().to_owned();
+        match method.as_str() {
+            "POST" => drop(begun.insert(chart)),
+            "PUT" if path.contains("/manifests/") => drop(begun.remove(&chart)),
+            _ => {}
+        }
+        most = most.max(begun.len());
+    }
+    assert!((1..=2 * AT_ONCE).contains(&most), "{most} charts at once");
 }
 
 /// Source and destination on one registry: blobs are mounted, and the token to upload allows to read the source.

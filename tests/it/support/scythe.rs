@@ -81,10 +81,6 @@ pub(crate) enum Moment {
     End,
 }
 
-impl Moment {
-    pub(crate) const BOTH: [Self; 2] = [Self::Middle, Self::End];
-}
-
 /// For `LD_PRELOAD`.
 pub(crate) struct Scythe {
     preloaded: PathBuf,
