@@ -171,6 +171,9 @@ impl<'t> Reader<'t> {
     }
 
     fn position(&self, offset: usize) -> (u32, u32) {
+        // The end is where the last line ends, not a line that is not there.
+        let end = self.text.strip_suffix('\n').unwrap_or(self.text).len();
+        let offset = if offset >= self.text.len() { end } else { offset };
         let (line, column) = self.positions.get_or_init(|| Positions::new(self.text)).of(offset);
         (line.saturating_add(self.first_line.saturating_sub(1)), column)
     }

@@ -172,14 +172,16 @@ pub(super) fn keyring(bytes: &[u8]) {
 /// What `tests/fixtures/provenance/make` signed.
 static GOOD: LazyLock<Keyring> =
     LazyLock::new(|| Keyring::parse(include_bytes!("../../tests/fixtures/provenance/good.gpg")).unwrap());
+/// Of which charts: its other files are where the fuzzer begins, too.
+const SIGNED_CHARTS: [(&str, &str); 3] = [("demo", "1.2.3"), ("demo", "9.9.9"), ("evil", "1.2.3")];
 const SIGNED: &[u8] = include_bytes!("../../tests/fixtures/provenance/good.prov");
 
 /// Nobody but the key's holder says anything: whatever passes for signed is what was signed.
 pub(super) fn provenance(bytes: &[u8]) {
     match check(bytes, &GOOD) {
         Ok(facts) => {
-            let good = check(SIGNED, &GOOD).unwrap();
-            assert_eq!((facts.name(), facts.version()), (good.name(), good.version()));
+            let chart = (facts.name(), facts.version());
+            assert!(SIGNED_CHARTS.contains(&chart), "{chart:?}");
         }
         Err(error) => assert!(error.to_string().chars().count() < 2_000, "{error}"),
     }
