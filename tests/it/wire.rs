@@ -149,8 +149,8 @@ fn requests_when_every_blob_is_already_there() {
 /// A chart is finished before many are begun: twice as many at most as the destination takes requests at once.
 #[test]
 fn charts_are_finished_before_many_are_begun() {
-    needs!(Tool::Distribution);
     const AT_ONCE: usize = 2;
+    needs!(Tool::Distribution);
     let destination = Registry::distribution(Auth::None);
     let workspace = Workspace::new(&destination.repository("charts")).plain_http(&destination.host());
     let workspace = workspace.with_settings(&format!("concurrency = {AT_ONCE}")).layout("upstream.example", "upstream");
