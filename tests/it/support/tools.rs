@@ -91,6 +91,7 @@ impl Tool {
 /// Which sources the judge is built of, as `tests/run` names it.
 fn judge() -> String {
     let sources = concat!(
+        include_str!("../../judge/client.go"),
         include_str!("../../judge/helm3.go"),
         include_str!("../../judge/helm4.go"),
         include_str!("../../judge/judge.go")
