@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use crate::plan::saved::{Basis, Seen};
-use crate::report::markdown::judge::{filled, judge};
+use crate::report::markdown::judge::{filled, judge, places};
 use crate::report::{annotations, json, markdown};
 
 /// Whatever text stands in a plan, it is text in a comment and in annotations.
@@ -31,28 +31,7 @@ fn shown(plan: &str) {
 const PLAN: &str = include_str!("../report/golden/plan.json");
 
 /// The places in a plan's JSON.
-static PLACES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let mut places = Vec::new();
-    below(&serde_json::from_str(PLAN).unwrap(), String::new(), &mut places);
-    places
-});
-
-fn below(value: &Value, place: String, into: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                below(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), into);
-            }
-        }
-        Value::Array(values) => {
-            for (at, value) in values.iter().enumerate() {
-                below(value, format!("{place}/{at}"), into);
-            }
-        }
-        _ => {}
-    }
-    into.push(place);
-}
+static PLACES: LazyLock<Vec<String>> = LazyLock::new(|| places(&serde_json::from_str(PLAN).unwrap()));
 
 /// A plan that is read back is shown without harm, and holds only where nothing else was seen.
 pub(super) fn plan(bytes: &[u8]) {

@@ -21,8 +21,8 @@ pub(super) fn sample() -> Value {
 pub(super) static FREE: LazyLock<Vec<String>> = LazyLock::new(|| {
     let schema = jsonschema::validator_for(&serde_json::from_str(PLAN_SCHEMA).unwrap()).unwrap();
     let whole = sample();
-    let mut places = Vec::new();
-    texts(&whole, String::new(), &mut places);
+    let mut places = places(&whole);
+    places.retain(|place| whole.pointer(place).is_some_and(Value::is_string));
     let is_free = |place: &String| {
         let mut other = whole.clone();
         *other.pointer_mut(place).unwrap() = "\u{2603} any\ntext".into();
@@ -32,21 +32,27 @@ pub(super) static FREE: LazyLock<Vec<String>> = LazyLock::new(|| {
     places
 });
 
-fn texts(value: &Value, place: String, into: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                texts(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), into);
+/// Every place in a document, what stands inside of it before itself.
+pub(crate) fn places(document: &Value) -> Vec<String> {
+    fn below(value: &Value, place: String, into: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    below(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), into);
+                }
             }
-        }
-        Value::Array(values) => {
-            for (at, value) in values.iter().enumerate() {
-                texts(value, format!("{place}/{at}"), into);
+            Value::Array(values) => {
+                for (at, value) in values.iter().enumerate() {
+                    below(value, format!("{place}/{at}"), into);
+                }
             }
+            _ => {}
         }
-        Value::String(_) => into.push(place),
-        _ => {}
+        into.push(place);
     }
+    let mut into = Vec::new();
+    below(document, String::new(), &mut into);
+    into
 }
 
 /// A plan with these texts wherever any may stand.

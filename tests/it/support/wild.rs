@@ -436,6 +436,7 @@ async fn send(stream: &mut TcpStream, reply: &Reply) -> std::io::Result<bool> {
         How::Dripping(pause) => {
             stream.write_all(&bytes[..head]).await?;
             for byte in &bytes[head..] {
+                // The fault itself: a server that is slow. Nothing waits here for anything to happen.
                 tokio::time::sleep(pause).await;
                 stream.write_all(&[*byte]).await?;
             }
