@@ -15,7 +15,7 @@ use crate::report;
 static ROOT: OnceLock<String> = OnceLock::new();
 
 /// Commands that are about no workspace.
-const WITHOUT_ROOT: [&str; 5] = ["init", "explain", "completions", "render", "merge"];
+const WITHOUT_ROOT: [&str; 4] = ["init", "explain", "completions", "render"];
 
 /// Whether a line about progress stands on the terminal, and when something was last said.
 static STATUS: Mutex<Status> = Mutex::new(Status { is_shown: false, said: None });

@@ -155,6 +155,7 @@ impl Telling<'_> {
             Some(digest) if row.pin.is_some() && pinned != Some(digest) => digest.to_string(),
             _ => version.to_string(),
         };
-        format!("chartsync diff {} {old} {}", row.name, row.version)
+        let chart = self.graph.selector(&row.reference.repository);
+        format!("chartsync diff {chart} {old} {}", row.version)
     }
 }

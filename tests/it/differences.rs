@@ -273,3 +273,20 @@ fn a_new_version_of_a_folder_is_compared_with_the_one_that_the_base_published() 
     // What was found is kept, also of a package.
     bench.workspace.run("plan --base HEAD").ok().says("! new: ClusterRole web");
 }
+
+/// Where two destinations end alike, the command that is suggested names the whole one.
+#[test]
+fn the_suggested_command_names_one_chart() {
+    needs!(Tool::Distribution);
+    let bench = Bench::new();
+    two_versions(&bench);
+    bench.workspace.run("apply").ok();
+    release("1.2.0", "", &[]).put(&bench.workspace.path("upstream/web"), "1.2.0");
+    mirror(&bench, &["1.0.0", "1.1.0", "1.2.0"]);
+    let other = format!("{}/other/web", bench.parent());
+    bench.workspace.mirror("other", "upstream.example/web", &other, &["1.0.0"], &unsigned());
+    bench.workspace.run("lock").ok();
+    let command = format!("diff {}/web 1.1.0 1.2.0", bench.parent());
+    bench.workspace.run("plan").ok().says(&format!("`chartsync {command}`"));
+    bench.workspace.run(&command).ok().says("values");
+}
