@@ -2,7 +2,8 @@
 
 use crate::diagnostic::Severity;
 use crate::finding::Code;
-use crate::plan::{Network, Plan, Scope, State};
+use crate::lock::Signer;
+use crate::plan::{Network, Plan, Row, Scope, State};
 use crate::report::words::{are, as_what, count, stale};
 
 /// Whether it is safe to merge.
@@ -83,7 +84,7 @@ fn yes(plan: &Plan) -> Answer {
         (0, rows) => {
             format!("nothing to do, {} {} published as {}", count(rows, "chart"), are(rows), as_what(&plan.rows))
         }
-        (changes, _) => format!("{} would change, each verified", count(changes, "chart")),
+        (changes, _) => format!("{} would change, {}", count(changes, "chart"), verified(plan, changes)),
     };
     let warnings = plan.all_findings().filter(|finding| finding.severity() == Severity::Warning).count();
     match (&plan.base, warnings) {
@@ -97,6 +98,16 @@ fn yes(plan: &Plan) -> Answer {
             },
             reason: format!("{does}; what a change does to trust shows only with `--base REV`"),
         },
+    }
+}
+
+/// By whose signature: never said of charts that have none.
+fn verified(plan: &Plan, changes: usize) -> String {
+    let is_unsigned = |row: &Row| row.pin.as_ref().is_some_and(|pin| pin.signer == Signer::None);
+    match plan.changes().filter(|(row, _)| is_unsigned(row)).count() {
+        0 => "each verified".to_owned(),
+        unsigned if unsigned == changes => "without provenance".to_owned(),
+        unsigned => format!("{unsigned} of them without provenance, each other verified"),
     }
 }
 

@@ -144,7 +144,7 @@ fn answers() {
             word => word.unwrap_or_default(),
         };
         assert_eq!(json(&made)["safe-to-merge"], word);
-        assert_eq!(json(&made)["all-is-well"], expect.starts_with("yes"), "{expect}");
+        assert_eq!(json(&made)["all-is-well"], word == "yes", "{expect}");
         // Compared with no base there is no unconditional answer: nobody looked what happens to trust.
         made.base = None;
         if expect.starts_with("yes") {
@@ -166,7 +166,12 @@ fn answers() {
     check(&|_| {}, "yes: nothing to do, 2 charts are published as pinned");
     check(&|plan| plan.rows.truncate(1), "yes: nothing to do, 1 chart is published as pinned");
     check(&|plan| plan.rows.clear(), "yes: no chart is declared");
-    check(&publish, "yes: 1 chart would change, each verified");
+    // The first has no provenance.
+    check(&publish, "yes: 1 chart would change, without provenance");
+    let signed = |plan: &mut Plan| plan.rows[1].state = State::Change(Change::Publish);
+    check(&signed, "yes: 1 chart would change, each verified");
+    let both = |plan: &mut Plan| plan.rows.iter_mut().for_each(|row| row.state = State::Change(Change::Publish));
+    check(&both, "yes: 2 charts would change, 1 of them without provenance, each other verified");
     check(&|plan| find(plan, 0, Code::Orphan), "yes: nothing to do, 2 charts are published as pinned");
     let warned = "yes, if you agree with the warnings below: nothing to do, 2 charts are published as pinned";
     check(&|plan| find(plan, 0, Code::Trust), warned);

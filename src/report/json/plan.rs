@@ -91,7 +91,7 @@ pub fn plan(plan: &Plan) -> String {
         safe_to_merge: safe.name(),
         answer: word,
         reason,
-        all_is_well: matches!(safe, Safe::Yes | Safe::Warned),
+        all_is_well: safe == Safe::Yes,
         verdict: verdict(plan.verdict()),
         has_changes,
         applyable: has_changes && !is_stopped,
