@@ -1,6 +1,7 @@
 //! `chartsync diff`: what changes between two versions of a chart.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::artifact::{ChartImage, Clearing, Kept, Reach};
 use crate::chart::Version;
@@ -209,7 +210,7 @@ impl Finding<'_> {
     }
 
     /// The pin of a version, give or take a leading `v`.
-    fn pin(&self, version: &Version) -> Option<&Pin> {
+    fn pin(&self, version: &Version) -> Option<&Arc<Pin>> {
         let destination = self.destination();
         let same = || self.lockfile.of(destination).iter().find(|pin| pin.version.names_same(version.as_str()));
         self.lockfile.get(destination, version).or_else(same)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::artifact::Clearing;
 use crate::cli::session::Stop;
@@ -63,7 +64,7 @@ async fn make(
 ) -> Result<Option<(Vec<u8>, patch::LockPatch)>, Stop> {
     let is_stale = plan.rows.iter().any(|row| row.state == State::Stale);
     let everything = plan.scope == Scope::Whole;
-    let is_undeclared = |pin: &Pin| !graph.mirrors(&pin.destination, &pin.version);
+    let is_undeclared = |pin: &Arc<Pin>| !graph.mirrors(&pin.destination, &pin.version);
     let has_undeclared = everything && lockfile.pins().iter().any(is_undeclared);
     if !is_stale && !has_undeclared {
         return Ok(None);

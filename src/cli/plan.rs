@@ -1,7 +1,9 @@
 //! `chartsync plan`: what `apply` would do.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::apply::too_many_changes;
 use crate::artifact::{Clearing, Reach};
@@ -97,13 +99,13 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     plan.inputs = inputs;
     told.append(&mut plan.findings);
     plan.findings = told;
-    let json = report::json::plan(&plan);
     // A share counts only its own: whoever asks for shares is to stop here.
     if options.format == PlanFormat::GithubMatrix
         && let Some(finding) = plan.findings.iter().find(|finding| finding.code == Code::TooManyChanges)
     {
         return Err(Stop::Message(format!("{}; {}", finding.message, finding.next)));
     }
+    let json = LazyCell::new(|| report::json::plan(&plan));
     match options.format {
         PlanFormat::Human => output::data(&report::plan(&plan))?,
         PlanFormat::Json => output::data(&json)?,
@@ -140,7 +142,7 @@ async fn made(
 /// Notes about pins that no manifest declares.
 fn undeclared(graph: &StepGraph, lockfile: &Lockfile) -> Vec<Finding> {
     let pins = lockfile.pins().iter().filter(|pin| !graph.mirrors(&pin.destination, &pin.version));
-    let note = |pin: &crate::lock::Pin| {
+    let note = |pin: &Arc<crate::lock::Pin>| {
         let next = "`chartsync lock` drops the pin; what is published stays";
         Finding::of(Code::Undeclared, &pin.reference(), "it is pinned, but no manifest has this version", next)
             .at(pin.location())

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use crate::chart::{Range, Version};
 use crate::diagnostic::Problems;
-use crate::lock::{Lockfile, Signer};
+use crate::lock::{Lockfile, Pin, Signer};
 use crate::oci::{Digest, Reference, Repository, Tag};
 use crate::provenance::Fingerprint;
 use crate::settings::SETTINGS_FILE;
@@ -115,7 +115,7 @@ fn same_again(lockfile: &Lockfile) {
     let again = Lockfile::parse(&written, LOCK_FILE).unwrap();
     assert_eq!(again.render(), written);
     let without_lines = |lockfile: &Lockfile| -> Vec<_> {
-        lockfile.pins().iter().cloned().map(|pin| crate::lock::Pin { line: 0, ..pin }).collect()
+        lockfile.pins().iter().map(|pin| Pin { line: 0, ..Pin::clone(pin) }).collect()
     };
     assert_eq!(without_lines(&again), without_lines(lockfile));
 }

@@ -1,6 +1,7 @@
 //! From what a workspace declares, and what its lockfile pins, to the graph.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{Builder, Demands, Identity, Ingredients, Origin, PinState, StepGraph, Unit};
 use crate::lock::Lockfile;
@@ -31,7 +32,7 @@ pub fn compile(workspace: &Workspace, lockfile: &Lockfile) -> StepGraph {
     for (index, mirror, version) in declared {
         let reference = mirror.destination.tagged(version.version.tag());
         let state = match lockfile.satisfying(mirror, &version.version, workspace) {
-            Ok(pin) => PinState::Pinned(pin.clone()),
+            Ok(pin) => PinState::Pinned(Arc::clone(pin)),
             Err(reason) => PinState::Stale(reason),
         };
         let accepted = match &state {

@@ -14,6 +14,7 @@ mod why;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -141,7 +142,7 @@ pub struct Unit {
 impl Unit {
     /// The pin, if there is one that satisfies the manifest. A first-party chart has none.
     #[must_use]
-    pub fn pin(&self) -> Option<&Pin> {
+    pub fn pin(&self) -> Option<&Arc<Pin>> {
         match &self.state {
             PinState::Pinned(pin) => Some(pin),
             PinState::Stale(_) | PinState::Folder => None,
@@ -188,10 +189,9 @@ pub enum Origin {
 
 /// Whether a unit's bytes are fixed.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly every unit has its pin")]
 pub enum PinState {
     /// By this pin, which satisfies the manifest.
-    Pinned(Pin),
+    Pinned(Arc<Pin>),
     /// They are not, for this reason: the `?` row of a plan.
     Stale(Unsatisfied),
     /// By the chart's folder: Git has the content, so nothing is pinned.

@@ -67,7 +67,7 @@ fn unite(ours: Lockfile, theirs: Lockfile, file: &str) -> Result<Lockfile, Probl
             }
         }
     }
-    let pins = ours.pins.into_iter().chain(theirs.pins).collect();
+    let pins: Vec<_> = ours.pins.into_iter().chain(theirs.pins).collect();
     problems.into_result(Lockfile::from_pins(pins))
 }
 

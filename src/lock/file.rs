@@ -13,6 +13,7 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -27,7 +28,7 @@ const FORMAT: u64 = 1;
 const BLOCK: &str = "[[chart]]";
 
 /// Writes the file of sorted pins.
-pub(super) fn render(pins: &[Pin]) -> String {
+pub(super) fn render(pins: &[Arc<Pin>]) -> String {
     let mut text = format!("{HEADER}version = {FORMAT}\n");
     for pin in pins {
         render_pin(&mut text, pin);
@@ -92,7 +93,8 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Lockfile, Problems> {
     }
     let (head, blocks) = split(text);
     parse_head(head, file)?;
-    let read: Vec<(Vec<Pin>, Problems)> = blocks.par_chunks(256).map(|blocks| parse_blocks(blocks, file)).collect();
+    let read: Vec<(Vec<Arc<Pin>>, Problems)> =
+        blocks.par_chunks(256).map(|blocks| parse_blocks(blocks, file)).collect();
     let mut problems = Problems::default();
     let mut pins = Vec::with_capacity(blocks.len());
     for (some, wrong) in read {
@@ -168,13 +170,13 @@ pub(super) fn remembered(last: &mut Option<Repository>, text: &str) -> Option<Re
     last.clone()
 }
 
-fn parse_blocks(blocks: &[Piece<'_>], file: &str) -> (Vec<Pin>, Problems) {
+fn parse_blocks(blocks: &[Piece<'_>], file: &str) -> (Vec<Arc<Pin>>, Problems) {
     let mut memo = Memo::default();
     let mut pins = Vec::with_capacity(blocks.len());
     let mut problems = Problems::default();
     for (text, line) in blocks {
         if let Some(pin) = canonical::pin(text, *line, &mut memo) {
-            pins.push(pin);
+            pins.push(Arc::new(pin));
             continue;
         }
         let mut reader = Reader::new(file, text, *line);
@@ -182,7 +184,7 @@ fn parse_blocks(blocks: &[Piece<'_>], file: &str) -> (Vec<Pin>, Problems) {
             let root = Table::root(&document);
             root.check(&mut reader, &[], &["chart"]);
             for table in root.tables(&mut reader, "chart") {
-                pins.extend(parse_pin(&mut reader, &table, *line, &mut memo));
+                pins.extend(parse_pin(&mut reader, &table, *line, &mut memo).map(Arc::new));
             }
         }
         problems.extend(reader.problems);

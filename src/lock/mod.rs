@@ -12,6 +12,8 @@ mod satisfy;
 pub use pin::{Difference, Pin, Signer};
 pub use satisfy::{Unsatisfied, is_listed, satisfies};
 
+use std::sync::Arc;
+
 use crate::chart::Version;
 use crate::diagnostic::Problems;
 use crate::oci::Repository;
@@ -19,13 +21,14 @@ use crate::oci::Repository;
 /// The pins, sorted by destination and version, one for each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lockfile {
-    pins: Vec<Pin>,
+    pins: Vec<Arc<Pin>>,
 }
 
 impl Lockfile {
     /// The lockfile of these pins; of two for one destination and version it keeps the first.
     #[must_use]
-    pub fn from_pins(mut pins: Vec<Pin>) -> Self {
+    pub fn from_pins<P: Into<Arc<Pin>>>(pins: Vec<P>) -> Self {
+        let mut pins: Vec<Arc<Pin>> = pins.into_iter().map(Into::into).collect();
         pins.sort_by(|one, other| one.key().cmp(&other.key()));
         pins.dedup_by(|later, first| later.key() == first.key());
         Self { pins }
@@ -51,20 +54,20 @@ impl Lockfile {
 
     /// All pins, sorted by destination and version.
     #[must_use]
-    pub fn pins(&self) -> &[Pin] {
+    pub fn pins(&self) -> &[Arc<Pin>] {
         &self.pins
     }
 
     /// The pin of a version at a destination.
     #[must_use]
-    pub fn get(&self, destination: &Repository, version: &Version) -> Option<&Pin> {
+    pub fn get(&self, destination: &Repository, version: &Version) -> Option<&Arc<Pin>> {
         let found = self.pins.binary_search_by(|pin| pin.key().cmp(&(destination, version)));
         found.ok().and_then(|index| self.pins.get(index))
     }
 
     /// The pins of one destination, sorted by version.
     #[must_use]
-    pub fn of(&self, destination: &Repository) -> &[Pin] {
+    pub fn of(&self, destination: &Repository) -> &[Arc<Pin>] {
         let begin = self.pins.partition_point(|pin| pin.destination < *destination);
         let end = self.pins.partition_point(|pin| pin.destination <= *destination);
         &self.pins[begin..end]

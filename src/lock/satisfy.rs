@@ -2,6 +2,8 @@
 //!
 //! Compares what is written; that a pin's bytes are what it says is found out where they are fetched.
 
+use std::sync::Arc;
+
 use crate::chart::Version;
 use crate::finding::Exception;
 use crate::lock::{Lockfile, Pin, Signer};
@@ -82,7 +84,12 @@ impl Unsatisfied {
 
 impl Lockfile {
     /// The pin that satisfies a version of a manifest.
-    pub fn satisfying(&self, mirror: &Mirror, version: &Version, workspace: &Workspace) -> Result<&Pin, Unsatisfied> {
+    pub fn satisfying(
+        &self,
+        mirror: &Mirror,
+        version: &Version,
+        workspace: &Workspace,
+    ) -> Result<&Arc<Pin>, Unsatisfied> {
         let absent = || Unsatisfied::Absent(mirror.destination.tagged(version.tag()));
         let pin = self.get(&mirror.destination, version).ok_or_else(absent)?;
         satisfies(pin, mirror, workspace).map(|()| pin)

@@ -4,6 +4,7 @@
 //! cannot be told. Owns what a reviewer compares, knows no sentence about it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::chart::Version;
 use crate::finding::{Code, Finding, Holder};
@@ -35,7 +36,7 @@ pub struct Beside {
     /// How many pins of the chart there were before.
     pub earlier: usize,
     /// The version before it: this very version's pin if it had another, else the next lower one, else the next higher one.
-    pub previous: Option<Pin>,
+    pub previous: Option<Arc<Pin>>,
     /// Whether the signer is who signed before; none where that is not looked at.
     pub signer: Option<Continuity>,
     /// The other bytes that this very version had, and who held them.
@@ -167,7 +168,7 @@ pub fn compare(rows: &mut [Row], graph: &StepGraph, here: Trusted<'_>, base: Bas
 }
 
 /// Pins of the base whose destination is declared no longer, by source: a renamed destination has them for its past.
-fn homeless<'a>(here: Trusted<'_>, base: Base<'a>) -> BTreeMap<&'a Repository, Vec<&'a Pin>> {
+fn homeless<'a>(here: Trusted<'_>, base: Base<'a>) -> BTreeMap<&'a Repository, Vec<&'a Arc<Pin>>> {
     let Base::Of(base) = base else { return BTreeMap::new() };
     let declared: BTreeSet<_> = here.workspace.mirrors.iter().map(|mirror| &mirror.destination).collect();
     let mut homeless: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -185,7 +186,7 @@ struct Compared<'a> {
     base: Base<'a>,
     /// The base's mirrors by destination.
     declared: BTreeMap<&'a Repository, &'a Mirror>,
-    homeless: BTreeMap<&'a Repository, Vec<&'a Pin>>,
+    homeless: BTreeMap<&'a Repository, Vec<&'a Arc<Pin>>>,
 }
 
 impl Compared<'_> {
@@ -197,7 +198,7 @@ impl Compared<'_> {
         let Some(pin) = row.pin.clone() else { return };
         let mut beside = Beside { novelty: self.novelty(&pin), down_from, ..Beside::default() };
         beside.unsigned = (pin.signer == Signer::None).then(|| self.unsigned(&pin));
-        row.beside = Some(beside);
+        row.beside = Some(Box::new(beside));
         if row.is_news() {
             self.detail(row, &pin);
         }
@@ -210,7 +211,7 @@ impl Compared<'_> {
         let Some(beside) = &mut row.beside else { return };
         beside.earlier = before.len();
         // A pin as it was says nothing beside itself.
-        let others: Vec<&Pin> = before.iter().filter(|old| **old != pin).copied().collect();
+        let others: Vec<_> = before.iter().filter(|old| ****old != *pin).copied().collect();
         beside.previous = previous(&others, &pin.version).cloned();
         beside.signer = Some(continuity(&before, &pin.signer));
         beside.keyring = self.other_keyring(&before, pin);
@@ -225,20 +226,20 @@ impl Compared<'_> {
             Base::Empty => Novelty::New,
             Base::Of(base) => match base.lockfile.get(&pin.destination, &pin.version) {
                 None => Novelty::New,
-                Some(old) if old == pin => Novelty::Same,
+                Some(old) if **old == *pin => Novelty::Same,
                 Some(_) => Novelty::Changed,
             },
         }
     }
 
     /// The pins of the chart that were there before, sorted by version.
-    fn before(&self, pin: &Pin) -> Vec<&Pin> {
+    fn before(&self, pin: &Pin) -> Vec<&Arc<Pin>> {
         let pins = match self.base {
             Base::Empty => return Vec::new(),
             Base::None => self.here.lockfile.of(&pin.destination),
             Base::Of(base) => base.lockfile.of(&pin.destination),
         };
-        let is_itself = |old: &&Pin| matches!(self.base, Base::None) && old.version == pin.version;
+        let is_itself = |old: &&Arc<Pin>| matches!(self.base, Base::None) && old.version == pin.version;
         if pins.is_empty() {
             return self.homeless.get(&pin.source).cloned().unwrap_or_default();
         }
@@ -253,7 +254,7 @@ impl Compared<'_> {
         }
     }
 
-    fn other_keyring(&self, before: &[&Pin], pin: &Pin) -> Option<OtherKeyring> {
+    fn other_keyring(&self, before: &[&Arc<Pin>], pin: &Pin) -> Option<OtherKeyring> {
         let digest = pin.keyring?;
         let digests: BTreeSet<Digest> = before.iter().filter_map(|old| old.keyring).collect();
         if digests.is_empty() || digests.contains(&digest) {
@@ -301,7 +302,7 @@ impl Compared<'_> {
             let location = crate::diagnostic::Location::file(chart.file());
             row.add(down(unit, before).at(Some(location)));
         }
-        row.beside = Some(Beside { novelty, down_from, ..Beside::default() });
+        row.beside = Some(Box::new(Beside { novelty, down_from, ..Beside::default() }));
     }
 }
 
@@ -319,12 +320,12 @@ fn down(unit: &Unit, before: &Version) -> Finding {
     Finding::of(Code::VersionDown, &unit.reference, message, "find out why; consumers may have the higher one already")
 }
 
-fn previous<'a>(before: &[&'a Pin], version: &Version) -> Option<&'a Pin> {
+fn previous<'a>(before: &[&'a Arc<Pin>], version: &Version) -> Option<&'a Arc<Pin>> {
     let at = before.partition_point(|old| old.version <= *version);
     at.checked_sub(1).and_then(|at| before.get(at)).or_else(|| before.get(at)).copied()
 }
 
-fn continuity(before: &[&Pin], signer: &Signer) -> Continuity {
+fn continuity(before: &[&Arc<Pin>], signer: &Signer) -> Continuity {
     let mut others: BTreeSet<Signer> = before.iter().map(|old| old.signer.clone()).collect();
     match (others.remove(signer), others.is_empty()) {
         (false, true) => Continuity::First,

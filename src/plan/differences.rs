@@ -84,7 +84,7 @@ impl Telling<'_> {
             Err(why) => Err(why),
             Ok(old) => self.found(row, &old).await,
         };
-        row.against = Some(Against { version, digest, command, found });
+        row.against = Some(Box::new(Against { version, digest, command, found }));
     }
 
     /// The version's own pin or what is published under it, where the bytes are others; else the next lower pin.

@@ -3,6 +3,7 @@
 //! Owns the sentences of the plan table. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::artifact::{ClearError, Created, PackageSeen, PackagingError, Refused};
 use crate::chart::Version;
@@ -72,7 +73,7 @@ pub struct Row {
     /// Where it comes from; none for a first-party chart.
     pub source: Option<Reference>,
     /// What is pinned.
-    pub pin: Option<Pin>,
+    pub pin: Option<Arc<Pin>>,
     /// What is packaged, of a first-party chart: what is published where the content is there already.
     pub package: Option<PackageSeen>,
     /// What the destination holds now.
@@ -94,9 +95,9 @@ pub struct Row {
     /// When it was made, as its bytes say, once they were verified in this run.
     pub created: Option<Created>,
     /// What it is beside what was there before; only plans look.
-    pub beside: Option<Beside>,
+    pub beside: Option<Box<Beside>>,
     /// What changes in it against the version before; only plans look, and only where it is new.
-    pub against: Option<Against>,
+    pub against: Option<Box<Against>>,
     /// The reviewed exceptions for the bytes in question.
     pub accepted: Vec<Accept>,
 }
@@ -119,7 +120,7 @@ impl Row {
     /// Adds a finding, at the row's pin unless it knows a better place; a blocking one withholds whatever was to be done.
     pub fn add(&mut self, mut finding: Finding) {
         if finding.location.is_none() {
-            finding.location = self.pin.as_ref().and_then(Pin::location);
+            finding.location = self.pin.as_ref().and_then(|pin| pin.location());
         }
         if finding.severity() == Severity::Blocking {
             self.state = match finding.code {
@@ -147,7 +148,7 @@ pub fn rows(
             PinState::Stale(stale) => stale_row(workspace, *id, unit, stale),
             PinState::Pinned(pin) => match observed.get(id) {
                 Some(observed) => pinned_row(workspace, *id, unit, pin, observed),
-                None => bare_row(workspace, *id, unit, Some(pin.clone()), State::Undecided),
+                None => bare_row(workspace, *id, unit, Some(Arc::clone(pin)), State::Undecided),
             },
             PinState::Folder => match observed.get(id) {
                 Some(observed) => folder_row(workspace, *id, unit, observed),
@@ -164,7 +165,7 @@ pub fn rows(
     units.iter().map(one).collect()
 }
 
-fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Pin>, state: State) -> Row {
+fn bare_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: Option<Arc<Pin>>, state: State) -> Row {
     let mirror = unit.mirror().and_then(|mirror| workspace.mirrors.get(mirror));
     Row {
         unit: id,
@@ -201,10 +202,10 @@ fn stale_row(workspace: &Workspace, id: UnitId, unit: &Unit, unsatisfied: &Unsat
     row
 }
 
-fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Pin, observed: &Observed) -> Row {
+fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Arc<Pin>, observed: &Observed) -> Row {
     let accepted = exceptions(&workspace.settings, pin);
     let decision = decide(observed.destination, observed.source, observed.signature, &accepted);
-    let mut row = bare_row(workspace, id, unit, Some(pin.clone()), State::Unchanged);
+    let mut row = bare_row(workspace, id, unit, Some(Arc::clone(pin)), State::Unchanged);
     decided(&mut row, decision, observed);
     if let State::Change(Change::Replace(held)) = row.state {
         row.held = Some(held);

@@ -1,5 +1,7 @@
 //! What is published, from the workspace alone: every declared chart version with its pin, as `list` and `show` tell it.
 
+use std::sync::Arc;
+
 use super::consume::{self, Command, KeyringFile, Place};
 use crate::diagnostic::Location;
 use crate::graph::{Origin, PinState, StepGraph, UnitId};
@@ -36,10 +38,9 @@ pub struct Listed {
 
 /// Which bytes a version is.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly every version has its pin")]
 pub enum Bytes {
     /// Those of its pin.
-    Pinned(Pin),
+    Pinned(Arc<Pin>),
     /// Not decided, for this reason.
     Unpinned {
         /// Where it would come from.
@@ -80,7 +81,7 @@ fn one(workspace: &Workspace, graph: &StepGraph, id: UnitId) -> Listed {
             (Location::file(chart.file()), Bytes::Folder(format!("charts/{}/", chart.name)), app_version)
         }
     };
-    let pin = if let Bytes::Pinned(pin) = &bytes { Some(pin) } else { None };
+    let pin = if let Bytes::Pinned(pin) = &bytes { Some(&**pin) } else { None };
     let claims = pin.and_then(|pin| claims(workspace, pin));
     let mirror = unit.mirror().map(|index| &workspace.mirrors[index]);
     let keyring = pin.and_then(|pin| keyring(workspace, mirror?, pin));

@@ -4,6 +4,7 @@ mod author;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::apply::{Done, Outcome};
 use crate::artifact::Created;
@@ -75,7 +76,7 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
         version: pin.version.clone(),
         reference: pin.reference(),
         source: Some(pin.source_reference()),
-        pin: Some(pin.clone()),
+        pin: Some(Arc::new(pin.clone())),
         package: None,
         destination_now: Destination::Absent,
         source_now: Source::Same,
@@ -96,7 +97,7 @@ pub(super) fn rows(pins: &[Pin]) -> Vec<Row> {
 fn graph_of(pins: &[Pin]) -> StepGraph {
     let mut builder = Builder::new(vec![Demands::new(true, &[])]);
     for pin in pins {
-        builder.mirrored(unit(pin, PinState::Pinned(pin.clone())), None);
+        builder.mirrored(unit(pin, PinState::Pinned(Arc::new(pin.clone()))), None);
     }
     builder.finish()
 }
@@ -186,7 +187,7 @@ impl Words<'_> {
             pin("web", "2.0.0", 'b', None),
         ];
         let mut rows = rows(&pins);
-        rows[1].pin.iter_mut().for_each(|pin| pin.app_version = Some(self.message("1.0.0")));
+        rows[1].pin = Some(Arc::new(Pin { app_version: Some(self.message("1.0.0")), ..pins[1].clone() }));
         rows[0].add(self.moved(&pins[0]));
         rows[1].state = State::Change(Change::Publish);
         rows[1].claims = Some(self.claims());
@@ -241,42 +242,43 @@ impl Words<'_> {
     /// What those rows are beside what was there before: every kind of it.
     fn beside(self, pins: &[Pin], rows: &mut [Row]) {
         for row in rows.iter_mut() {
-            row.beside = Some(Beside { novelty: Novelty::Same, ..Beside::default() });
+            row.beside = Some(Box::new(Beside { novelty: Novelty::Same, ..Beside::default() }));
         }
         let before = |at: usize, version: &str, size| {
-            Some(Pin { version: self::version(version), archive_size: size, ..pins[at].clone() })
+            Some(Arc::new(Pin { version: self::version(version), archive_size: size, ..pins[at].clone() }))
         };
         let signers = |digit| BTreeSet::from([Signer::Pgp(fingerprint(digit)), Signer::None]);
-        rows[1].beside = Some(Beside { novelty: Novelty::New, signer: Some(Continuity::First), ..Beside::default() });
+        rows[1].beside =
+            Some(Box::new(Beside { novelty: Novelty::New, signer: Some(Continuity::First), ..Beside::default() }));
         rows[1].created = Some(Created::Signed(1_767_323_460));
-        rows[3].beside = Some(Beside {
+        rows[3].beside = Some(Box::new(Beside {
             novelty: Novelty::Same,
             earlier: 3,
             previous: before(3, "15.0.0", 87_688),
             signer: Some(Continuity::Same),
             replaces: Some((Holder::Destination, digest('d'))),
             ..Beside::default()
-        });
+        }));
         rows[3].created = Some(Created::Signed(1_767_323_460));
         let against = |version: &str, found| {
             let command = format!("chartsync diff nginx {version} 15.1.0");
-            Some(Against { version: self::version(version), digest: Some(digest('d')), command, found })
+            Some(Box::new(Against { version: self::version(version), digest: Some(digest('d')), command, found }))
         };
         rows[3].against = against("15.0.0", Ok(everything(self).cut(2)));
         let unknown = self.message("sha256:… cannot be had: registry.example does not have it");
         rows[8].against = against("0.18.0", Err(unknown));
         let not_required = Some(Unsigned::NotRequired);
-        rows[4].beside = Some(Beside { novelty: Novelty::Same, unsigned: not_required, ..Beside::default() });
-        rows[5].beside = Some(Beside {
+        rows[4].beside = Some(Box::new(Beside { novelty: Novelty::Same, unsigned: not_required, ..Beside::default() }));
+        rows[5].beside = Some(Box::new(Beside {
             novelty: Novelty::New,
             earlier: 2,
             previous: before(5, "17.9.0", 120_000),
             signer: Some(Continuity::Among(BTreeSet::from([Signer::Pgp(fingerprint('A'))]))),
             unsigned: Some(Unsigned::Accepted(self.message("released by hand"))),
             ..Beside::default()
-        });
+        }));
         rows[5].created = Some(Created::Image(1_767_323_460));
-        rows[8].beside = Some(Beside {
+        rows[8].beside = Some(Box::new(Beside {
             novelty: Novelty::Changed,
             earlier: 2,
             previous: before(8, "0.18.0", 98_211),
@@ -289,13 +291,13 @@ impl Words<'_> {
                 keys: self.keys(),
             }),
             unsigned: None,
-        });
+        }));
         // A first-party chart: its folder is what is published.
         let package = PackageSeen { digest: digest('b'), archive: digest('a'), archive_size: 4_096 };
         (rows[9].pin, rows[9].package, rows[9].source) = (None, Some(package), None);
         rows[9].source_now = Source::Folder;
         rows[9].state = State::Change(Change::Publish);
-        rows[9].beside = Some(Beside { novelty: Novelty::New, ..Beside::default() });
+        rows[9].beside = Some(Box::new(Beside { novelty: Novelty::New, ..Beside::default() }));
     }
 
     /// Keys of which some come, some go, and some are revoked.

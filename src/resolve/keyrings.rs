@@ -177,7 +177,7 @@ pub(super) fn claims(chosen: &BTreeMap<usize, Chosen>) -> BTreeMap<Fingerprint, 
 }
 
 /// The fetched keyrings that a pin names, to be committed.
-pub(super) fn to_commit(chosen: &BTreeMap<usize, Chosen>, pins: &[Pin]) -> BTreeMap<Digest, Bytes> {
+pub(super) fn to_commit(chosen: &BTreeMap<usize, Chosen>, pins: &[Arc<Pin>]) -> BTreeMap<Digest, Bytes> {
     let named: BTreeSet<_> = pins.iter().filter_map(|pin| pin.keyring).collect();
     let fetched = chosen.values().filter_map(|chosen| {
         let digest = chosen.keyring.as_ref().ok()?.as_ref()?.digest();

@@ -10,6 +10,7 @@ mod version;
 pub mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -158,9 +159,9 @@ pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile
     for pin in undeclared(graph, existing).filter(|pin| !taken.contains(&pin.reference())) {
         // Dropped when everything was selected, or every version of its destination.
         if order.everything || whole.contains(&pin.destination) {
-            events.push(Event::Dropped(pin.clone()));
+            events.push(Event::Dropped(Pin::clone(pin)));
         } else {
-            pins.push(pin.clone());
+            pins.push(Arc::clone(pin));
         }
     }
     let commit = keyrings::to_commit(&keyrings, &pins);
@@ -171,7 +172,7 @@ pub async fn resolve(clearing: &Clearing, graph: &StepGraph, existing: &Lockfile
 }
 
 /// Pins of destinations that no manifest has any more, by source and version: a renamed destination takes them along.
-type Homeless<'a> = BTreeMap<(&'a Repository, &'a Version), &'a Pin>;
+type Homeless<'a> = BTreeMap<(&'a Repository, &'a Version), &'a Arc<Pin>>;
 
 fn homeless<'a>(graph: &StepGraph, existing: &'a Lockfile) -> Homeless<'a> {
     let declared: BTreeSet<_> =
@@ -181,7 +182,7 @@ fn homeless<'a>(graph: &StepGraph, existing: &'a Lockfile) -> Homeless<'a> {
 }
 
 /// The pins that no manifest declares.
-fn undeclared<'a>(graph: &StepGraph, existing: &'a Lockfile) -> impl Iterator<Item = &'a Pin> {
+fn undeclared<'a>(graph: &StepGraph, existing: &'a Lockfile) -> impl Iterator<Item = &'a Arc<Pin>> {
     existing.pins().iter().filter(|pin| !graph.mirrors(&pin.destination, &pin.version))
 }
 

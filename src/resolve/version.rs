@@ -31,7 +31,7 @@ pub(super) struct Task<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Locked {
     /// Its pin, if it has one now.
-    pub(super) pin: Option<Pin>,
+    pub(super) pin: Option<Arc<Pin>>,
     /// What was done.
     pub(super) event: Option<Event>,
     /// What could not be done.
@@ -41,15 +41,15 @@ pub(super) struct Locked {
 }
 
 impl Locked {
-    fn kept(pin: &Pin) -> Self {
-        Self { pin: Some(pin.clone()), ..Self::default() }
+    fn kept(pin: &Arc<Pin>) -> Self {
+        Self { pin: Some(Arc::clone(pin)), ..Self::default() }
     }
 
     fn done(pin: Pin, event: Event) -> Self {
-        Self { pin: Some(pin), event: Some(event), ..Self::default() }
+        Self { pin: Some(Arc::new(pin)), event: Some(event), ..Self::default() }
     }
 
-    fn failed(pin: Option<&Pin>, failure: Failure) -> Self {
+    fn failed(pin: Option<&Arc<Pin>>, failure: Failure) -> Self {
         Self { pin: pin.cloned(), failure: Some(failure), ..Self::default() }
     }
 }
@@ -65,7 +65,7 @@ impl Task<'_> {
             return old.map(Locked::kept).unwrap_or_default();
         }
         let homeless = self.homeless.get(&(&self.mirror().source, &unit.version)).filter(|_| old.is_none()).copied();
-        let taken = homeless.map(Pin::reference);
+        let taken = homeless.map(|pin| pin.reference());
         if self.order.repin.contains(&self.id) {
             return Locked { taken, ..self.pinned(old.or(homeless)).await };
         }
@@ -107,11 +107,11 @@ impl Task<'_> {
     }
 
     /// Takes what the source holds now.
-    async fn pinned(&self, old: Option<&Pin>) -> Locked {
+    async fn pinned(&self, old: Option<&Arc<Pin>>) -> Locked {
         let source = self.mirror().source.tagged(self.unit().version.tag());
         match (self.resolved(&source).await, old) {
-            (Ok(new), Some(old)) if *old == new => Locked::kept(old),
-            (Ok(new), Some(old)) => Locked::done(new.clone(), Event::Repinned { old: old.clone(), new }),
+            (Ok(new), Some(old)) if **old == new => Locked::kept(old),
+            (Ok(new), Some(old)) => Locked::done(new.clone(), Event::Repinned { old: Pin::clone(old), new }),
             (Ok(new), None) => Locked::done(new.clone(), Event::Pinned(new)),
             (Err(unpinned), old) => Locked::failed(old, self.refused(&source, &unpinned)),
         }
@@ -154,9 +154,9 @@ impl Task<'_> {
     }
 
     /// Verifies the pinned bytes again, with the keyring as it is now. `pin` may have another source than `old`.
-    async fn reverified(&self, old: &Pin, pin: &Pin) -> Locked {
+    async fn reverified(&self, old: &Arc<Pin>, pin: &Pin) -> Locked {
         match self.derived_anew(pin, self.keyring()).await {
-            Ok(new) if new == *old => Locked::kept(old),
+            Ok(new) if new == **old => Locked::kept(old),
             Ok(new) => Locked::done(new.clone(), Event::Reverified(new)),
             Err(unpinned) => Locked::failed(Some(old), self.refused(&pin.source_reference(), &unpinned)),
         }
@@ -177,8 +177,8 @@ impl Task<'_> {
     }
 
     /// A renamed destination takes its pin along, verified with the keyring that it has.
-    async fn carried(&self, old: &Pin) -> Locked {
-        let pin = Pin { destination: self.mirror().destination.clone(), line: 0, ..old.clone() };
+    async fn carried(&self, old: &Arc<Pin>) -> Locked {
+        let pin = Pin { destination: self.mirror().destination.clone(), line: 0, ..Pin::clone(old) };
         let from = old.reference();
         let keyring = if self.is_refreshed() { self.keyring() } else { self.clearing.keyring(old) };
         match self.derived_anew(old, keyring).await {

@@ -62,7 +62,7 @@ impl Sample {
             version: self.pin.version.clone(),
             reference: self.pin.reference(),
             origin: Origin::Mirror(0),
-            state: PinState::Pinned(self.pin.clone()),
+            state: PinState::Pinned(Arc::new(self.pin.clone())),
             accepted: self.accepted.clone(),
         }
     }

@@ -75,7 +75,7 @@ impl Side {
             write(name, bytes);
         }
         let workspace = Workspace::read(&Tree::folder(root.path())).unwrap();
-        let pin = Lockfile::parse(LOCKFILE, LOCK_FILE).unwrap().pins()[0].clone();
+        let pin = Pin::clone(&Lockfile::parse(LOCKFILE, LOCK_FILE).unwrap().pins()[0]);
         Self { workspace, pin }
     }
 

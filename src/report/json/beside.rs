@@ -41,7 +41,7 @@ impl From<&Beside> for WireBeside {
         Self {
             novelty: novelty.as_str(),
             earlier: *earlier,
-            previous: previous.as_ref().map(Into::into),
+            previous: previous.as_deref().map(Into::into),
             signer: signer.as_ref().map(Into::into),
             replaces: replaces.as_ref().map(Into::into),
             down_from: down_from.as_ref().map(ToString::to_string),

@@ -1,5 +1,7 @@
 //! What authors are told: values of `add`, `outdated`, `list` and `show`.
 
+use std::sync::Arc;
+
 use super::{Words, digest, pin, version, written};
 use crate::diagnostic::Location;
 use crate::report::{Added, Bytes, Command, KeyringFile, Listed, Outdated, Patches, Put};
@@ -31,7 +33,7 @@ impl Words<'_> {
             keyring: Some(keyring),
             commands: vec![Command { what: "pull it", line: self.message("helm pull oci://registry.example/mirror") }],
             caveat: Some(self.message("registry.example is a folder")),
-            bytes: Bytes::Pinned(pin),
+            bytes: Bytes::Pinned(Arc::new(pin)),
         }
     }
 
