@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sigstore_verify::trust_root::TrustedRoot;
 use sigstore_verify::types::bundle::{MediaType, VerificationMaterialContent};
-use sigstore_verify::types::{Bundle, DsseEnvelope, Sha256Hash, SignatureContent};
+use sigstore_verify::types::{Bundle, DsseEnvelope, Sha256Hash, SignatureContent, TimestampToken};
 use sigstore_verify::{
     CertificateError, Error, PublicKeyVerificationPolicy, TransparencyLogError, VerificationPolicy, Verifier,
 };
@@ -70,6 +70,11 @@ impl Judge {
     /// The names of the logs of signatures.
     pub(super) fn logs(&self) -> &[Vec<u8>] {
         &self.logs
+    }
+
+    /// Whether a bundle with this time stamp can hold: what stands here is not the signature's to vouch for.
+    pub(super) fn stamped(&self, stamp: &TimestampToken) -> Result<(), Rejected> {
+        self.authorities.plain(stamp)
     }
 
     /// Whether this bundle is a signature of one of these signers for exactly this place.

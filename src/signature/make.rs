@@ -10,6 +10,7 @@ use sigstore_sign::types::{DsseEnvelope, DsseSignature, KeyId, PayloadBytes, Sig
 use crate::signature::Place;
 use crate::signature::error::SignatureError;
 use crate::signature::identity::Token;
+use crate::signature::judge::Judge;
 use crate::signature::key::{PrivateKey, PublicKey};
 use crate::signature::services::{Maker, Services};
 use crate::signature::statement::PAYLOAD_TYPE;
@@ -26,24 +27,24 @@ pub(super) enum Hand {
 /// How often it is signed anew when the log's answer to a signature was lost for good.
 const SIGNATURES: usize = 2;
 
-/// Signs the statement for this place, to be logged in one of `logs`.
+/// Signs the statement for this place, for this judge.
 pub(super) async fn make(
     place: Place<'_>,
     hand: &Hand,
     services: &Services,
-    logs: &[Vec<u8>],
+    judge: &Judge,
 ) -> Result<Bytes, SignatureError> {
-    let mut made = once(place, hand, services, logs).await;
+    let mut made = once(place, hand, services, judge).await;
     for _ in 1..SIGNATURES {
         if !matches!(made, Err(SignatureError::EntryLost)) {
             break;
         }
-        made = once(place, hand, services, logs).await;
+        made = once(place, hand, services, judge).await;
     }
     made
 }
 
-async fn once(place: Place<'_>, hand: &Hand, services: &Services, logs: &[Vec<u8>]) -> Result<Bytes, SignatureError> {
+async fn once(place: Place<'_>, hand: &Hand, services: &Services, judge: &Judge) -> Result<Bytes, SignatureError> {
     let statement = place.statement();
     let signed = pae(PAYLOAD_TYPE, &statement);
     let defect = |error: String| SignatureError::Defect(error);
@@ -61,7 +62,7 @@ async fn once(place: Place<'_>, hand: &Hand, services: &Services, logs: &[Vec<u8
     };
     let signature = DsseSignature::new(signature, KeyId::default());
     let envelope = DsseEnvelope::new(PAYLOAD_TYPE.to_owned(), PayloadBytes::new(statement), signature);
-    let (stamp, entry) = services.witness(&envelope, &maker, logs).await?;
+    let (stamp, entry) = services.witness(&envelope, &maker, judge).await?;
     let mut bundle = BundleV03::new(material, SignatureContent::DsseEnvelope(envelope));
     if let Some(entry) = entry {
         bundle = bundle.with_tlog_entry(entry);

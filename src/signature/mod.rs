@@ -250,13 +250,13 @@ impl Signatures {
         role: Role,
     ) -> Result<Artifact, SignatureError> {
         let hand = self.hand(role).await?;
-        let logs = self.judge().await?.logs();
-        let bundle = make::make(place, &hand, self.services().await?, logs).await?;
+        let judge = self.judge().await?;
+        let bundle = make::make(place, &hand, self.services().await?, judge).await?;
         let subject = Descriptor::of(IMAGE_MANIFEST, &cleared.fetched().image.bytes);
         let artifact = attachment(bundle, subject, self.created());
         // Even if it does not hold now, by a clock that is wrong: it is logged, and is judged again before it is used.
         self.keep(place, &artifact).await;
-        let finder = Finder { registry, place, judge: self.judge().await?, signers: self.signers(role) };
+        let finder = Finder { registry, place, judge, signers: self.signers(role) };
         // A clock that is a little behind would call it one of the future.
         tokio::time::sleep(logged_ahead(artifact.layer().1).min(SKEW)).await;
         finder.judged(artifact.bytes(), artifact.layer().1).await.map_err(SignatureError::Rejected)?;

@@ -24,6 +24,7 @@ use sigstore_sign::types::{
 use crate::oci::Digest;
 use crate::settings::is_loopback;
 use crate::signature::error::{Service, SignatureError};
+use crate::signature::judge::Judge;
 use crate::signature::tiles;
 use crate::signature::tries::{Failure, Line};
 use crate::tally;
@@ -119,13 +120,13 @@ impl Services {
 
     /// Time stamp and log entry of a signature, as far as there are services for them.
     ///
-    /// `logs` are those of the trusted root. [`SignatureError::EntryLost`] when a log of the second kind has an entry whose answer
+    /// What the judge would refuse is never logged: a log keeps it for ever. [`SignatureError::EntryLost`] when a log of the second kind has an entry whose answer
     /// was lost, and publishes it nowhere: such a log tells of an entry once, and only another signature gets another answer.
     pub(super) async fn witness(
         &self,
         envelope: &DsseEnvelope,
         maker: &Maker,
-        logs: &[Vec<u8>],
+        judge: &Judge,
     ) -> Result<(Option<TimestampToken>, Option<TransparencyLogEntry>), SignatureError> {
         use sigstore_sign::tsa::Error;
         let mut stamp = None;
@@ -137,12 +138,14 @@ impl Services {
                     other => Failure::Lasting(other.to_string()),
                 })
             };
-            stamp = Some(line.ask(envelope.signature.sig.as_bytes().len(), ask).await?);
+            let made = line.ask(envelope.signature.sig.as_bytes().len(), ask).await?;
+            judge.stamped(&made).map_err(SignatureError::Rejected)?;
+            stamp = Some(made);
         }
         let entry = match &self.log {
             Some((log, line)) => {
                 let ask = async || {
-                    let entry = log.enter(envelope, maker, logs).await.map_err(failure)?;
+                    let entry = log.enter(envelope, maker, judge.logs()).await.map_err(failure)?;
                     let written = entry.as_ref().and_then(|entry| serde_json::to_vec(entry).ok());
                     tally::received(written.map_or(0, |written| written.len()));
                     Ok(entry)

@@ -7,7 +7,7 @@
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode as _, Encode as _, Reader as _, SliceReader, Tag, TagNumber, Tagged as _};
 use sigstore_verify::trust_root::TrustedRoot;
-use sigstore_verify::types::Bundle;
+use sigstore_verify::types::{Bundle, TimestampToken};
 
 use crate::signature::{Part, Rejected};
 
@@ -61,9 +61,12 @@ impl Authorities {
     /// Whether each token of this bundle is as plain as one can be.
     pub(super) fn check(&self, bundle: &Bundle) -> Result<(), Rejected> {
         let stamps = &bundle.verification_material.timestamp_verification_data.rfc3161_timestamps;
-        stamps.iter().try_for_each(|stamp| {
-            self.token(stamp.signed_timestamp.as_bytes()).map_err(|detail| Rejected::new(Part::TimeStamp, detail))
-        })
+        stamps.iter().try_for_each(|stamp| self.plain(&stamp.signed_timestamp))
+    }
+
+    /// Whether this token is as plain as one can be.
+    pub(super) fn plain(&self, stamp: &TimestampToken) -> Result<(), Rejected> {
+        self.token(stamp.as_bytes()).map_err(|detail| Rejected::new(Part::TimeStamp, detail))
     }
 
     /// `TimeStampResp`, as strict as it is written.

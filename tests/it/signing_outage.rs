@@ -98,6 +98,21 @@ fn the_second_log_is_in_trouble() {
     outage(Service::Rekor, RekorVersion::V2, "the transparency log (Rekor)");
 }
 
+/// A time stamp that no verification would take is refused before anything is logged: what a log has, it has for ever.
+#[test]
+fn a_time_stamp_that_cannot_hold_is_not_logged() {
+    needs!(Tool::Distribution, Tool::Crane, Tool::Oras);
+    let Some(sigstore) = Sigstore::get() else { return };
+    let signed = Signed::quickly(sigstore, Kind::Distribution, RekorVersion::V1, &["1.0.0"]);
+    signed.fronted.fail(Service::Tsa, Fault::Modified);
+    apply(&signed, "1.0.0").exits(1).says("time stamp: its status is not just `granted`");
+    assert_eq!(signed.fronted.logged(), 0, "{:?}", signed.fronted.take());
+    signed.desk.run(Tool::Crane, &format!("digest {}:1.0.0", signed.repository())).refused();
+    signed.fronted.heal(Service::Tsa);
+    apply(&signed, "1.0.0").ok();
+    signed_once(&signed, "1.0.0");
+}
+
 /// The paths that a log was asked for, each with what it said.
 fn asked_of_the_log(signed: &Signed) -> Vec<(String, Option<u16>)> {
     let seen = signed.fronted.take().into_iter().filter(|seen| seen.service == Service::Rekor);
