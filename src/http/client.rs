@@ -13,7 +13,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Method, StatusCode};
 use url::Url;
 
-use super::guard::{Reach, Refused, Resolver};
+use super::guard::{Reach, Refused, Resolver, proxies};
 use super::retry::retry_after;
 use super::{Failure, Fault, HttpError, Kind, Limits, Requests, bounded};
 use crate::tally::{self, Exchange};
@@ -51,21 +51,24 @@ pub(crate) struct Client(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     limits: Limits,
-    named: OnceLock<Connections>,
-    foreign: OnceLock<Connections>,
+    named: Pools,
+    foreign: Pools,
     sent: Mutex<BTreeMap<(String, String, Kind), u64>>,
 }
 
-/// A pool for one reach, and why it can do no TLS, if so.
-#[derive(Debug)]
-struct Connections {
-    pool: Result<reqwest::Client, String>,
-    no_tls: Option<String>,
+/// The connections of one reach. To read whom TLS trusts takes longer than all else that a run begins with: only https waits for it.
+#[derive(Debug, Default)]
+struct Pools {
+    plain: OnceLock<Pool>,
+    secure: OnceLock<Pool>,
 }
+
+/// Connections, or why there can be none.
+type Pool = Result<reqwest::Client, String>;
 
 impl Client {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self(Arc::new(Inner { limits, named: OnceLock::new(), foreign: OnceLock::new(), sent: Mutex::default() }))
+        Self(Arc::new(Inner { limits, named: Pools::default(), foreign: Pools::default(), sent: Mutex::default() }))
     }
 
     /// What was sent so far, sorted.
@@ -88,15 +91,16 @@ impl Client {
         request: &Request,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, HttpError> {
-        let connections = match reach {
-            Reach::Named => self.0.named.get_or_init(|| connect(reach, &self.0.limits)),
-            Reach::Foreign => self.0.foreign.get_or_init(|| connect(reach, &self.0.limits)),
+        let pools = match reach {
+            Reach::Named => &self.0.named,
+            Reach::Foreign => &self.0.foreign,
+        };
+        let pool = match request.url.scheme() {
+            "https" => pools.secure.get_or_init(|| secure(reach, &self.0.limits)),
+            _ => pools.plain.get_or_init(|| plain(reach, &self.0.limits)),
         };
         let permanent = |detail: &String| HttpError::Transport { detail: detail.clone(), fault: Fault::Lasting };
-        let pool = connections.pool.as_ref().map_err(permanent)?;
-        if let (Some(why), "https") = (&connections.no_tls, request.url.scheme()) {
-            return Err(permanent(why));
-        }
+        let pool = pool.as_ref().map_err(permanent)?;
         self.count(request);
         tally::sent(request.body.len());
         let mut outgoing = pool.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
@@ -147,38 +151,34 @@ async fn in_time<T>(
     tokio::time::timeout(silence, step).await.map_err(late)?.map_err(|error| broken(&error, url))
 }
 
-fn connect(reach: Reach, limits: &Limits) -> Connections {
-    let builder = || {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("chartsync/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(limits.connect)
-            // Bytes are hashed as they came: what a header calls packed is not unpacked, and nobody is asked to pack.
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .dns_resolver(Resolver::new(reach));
-        // The servers of unit tests are in this process, which no proxy reaches.
-        if cfg!(test) { builder.no_proxy() } else { builder }
-    };
-    let with_tls = match extra_certificates() {
-        // They speak no TLS, whose authorities take long to read.
-        Ok(_) if cfg!(test) => Err("unit tests have no TLS".to_owned()),
-        Ok(certificates) => builder().tls_certs_merge(certificates).build().map_err(|error| {
-            format!("TLS cannot be used: {}: install the system's CA certificates, or set SSL_CERT_FILE", chain(&error))
-        }),
-        Err(error) => Err(error),
-    };
-    match with_tls {
-        Ok(pool) => Connections { pool: Ok(pool), no_tls: None },
-        // Plain http needs no certificates, so a machine without any still reaches registries on loopback.
-        Err(why) => {
-            let pool = builder().tls_certs_only([]).build().map_err(|error| chain(&error));
-            Connections { pool, no_tls: Some(why) }
-        }
-    }
+fn secure(reach: Reach, limits: &Limits) -> Pool {
+    connections(reach, limits).tls_certs_merge(extra_certificates()?).build().map_err(|error| {
+        format!("TLS cannot be used: {}: install the system's CA certificates, or set SSL_CERT_FILE", chain(&error))
+    })
+}
+
+/// Needs no certificates: a machine without any reaches registries on loopback all the same.
+fn plain(reach: Reach, limits: &Limits) -> Pool {
+    // A proxy may speak TLS itself.
+    let proxied = proxies().next().and_then(|_| secure(reach, limits).ok());
+    let plain = || connections(reach, limits).tls_certs_only([]).build().map_err(|error| chain(&error));
+    proxied.map_or_else(plain, Ok)
+}
+
+fn connections(reach: Reach, limits: &Limits) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .user_agent(concat!("chartsync/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(limits.connect)
+        // Bytes are hashed as they came: what a header calls packed is not unpacked, and nobody is asked to pack.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .dns_resolver(Resolver::new(reach));
+    // The servers of unit tests are in this process, which no proxy reaches.
+    if cfg!(test) { builder.no_proxy() } else { builder }
 }
 
 /// `SSL_CERT_FILE`, read here as well so that it counts on every platform and a wrong one is told.
@@ -214,7 +214,7 @@ fn broken(error: &reqwest::Error, url: &Url) -> HttpError {
         error if error.is_connect() || error.is_timeout() => Fault::Unreachable,
         _ => Fault::Broken,
     };
-    match super::guard::proxies().next() {
+    match proxies().next() {
         Some(proxy) if error.is_connect() => {
             HttpError::Transport { detail: format!("{detail}; the environment names the proxy {proxy}"), fault }
         }
