@@ -9,7 +9,7 @@ use crate::graph::StepGraph;
 use crate::oci::Digest;
 use crate::plan::diff::Destination;
 use crate::plan::rows::packaging_finding;
-use crate::plan::{Change, Observed, Row, State, clearing as plan_clearing};
+use crate::plan::{Change, Row, State, clearing as plan_clearing};
 use crate::provenance::Verdict;
 use crate::registry::{Registry, RegistryError};
 use crate::signature::SignatureError;
@@ -28,12 +28,12 @@ pub struct Published {
     pub verdict: Option<Verdict>,
 }
 
-/// Runs a chain to its end. What it gives up on is a finding of its chart.
+/// Runs a chain to its end; `looked` is when its name was observed. What it gives up on is a finding of its chart.
 pub async fn run(
     means: Means<'_>,
     graph: &StepGraph,
     row: &Row,
-    observed: &Observed,
+    looked: Instant,
     fresh: Duration,
     tell: &dyn Fn(Event<'_>),
 ) -> Result<Published, Finding> {
@@ -60,7 +60,7 @@ pub async fn run(
         publish::copy(&destination, &cleared).await.map_err(|error| not_published(row, &error))?;
         signed = Some(sign().await?);
     }
-    let mut name = Name { destination: &destination, cleared: &cleared, row, seen: seen(observed), at: observed.at };
+    let mut name = Name { destination: &destination, cleared: &cleared, row, seen: seen(row), at: looked };
     name.write(fresh).await?;
     publish::confirm(&destination, &cleared).await.map_err(|error| {
         let next = "run `chartsync plan` to see what is there now";
@@ -106,8 +106,8 @@ fn not_published(row: &Row, error: &RegistryError) -> Finding {
 }
 
 /// What the name held when it was observed.
-fn seen(observed: &Observed) -> Option<Digest> {
-    match observed.destination {
+fn seen(row: &Row) -> Option<Digest> {
+    match row.destination_now {
         Destination::Other(digest) => Some(digest),
         _ => None,
     }
@@ -140,10 +140,8 @@ impl Name<'_> {
                     uploaded.map_err(|error| not_published(self.row, &error))?;
                 }
                 Ok(Err(error)) => return Err(not_published(self.row, &error)),
-                Err(_) => {
-                    reason = format!("there was no answer within {} s", left.as_secs_f32().ceil());
-                    self.at = self.at.checked_sub(fresh).unwrap_or(self.at);
-                }
+                // As old as that the last look no longer counts.
+                Err(_) => reason = format!("there was no answer within {} s", left.as_secs_f32().ceil()),
             }
         }
         let message = format!("its name could not be written in {ROUNDS} tries: {reason}");

@@ -10,7 +10,7 @@ mod waiting;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -22,7 +22,7 @@ use crate::graph::{StepGraph, UnitId};
 use crate::oci::{Digest, Reference};
 use crate::plan::dependencies;
 use crate::plan::saved::Basis;
-use crate::plan::{self, Ask, Change, Network, Observed, Plan, Rights, Row, Scope, State, Verdict};
+use crate::plan::{self, Ask, Change, Network, Plan, Rights, Row, Scope, State, Verdict};
 use crate::settings::Role;
 use crate::settings::Settings;
 use crate::signature::{Signatures, Signed};
@@ -133,6 +133,9 @@ pub async fn apply(
     outcome.plan.rows = plan::rows::rows(&clearing.workspace, graph, order.units, &observed);
     refuse_unseen(&mut outcome.plan.rows);
     let on = dependencies::elsewhere(graph, &observed, order.units);
+    // What else was seen of them stands in the rows, and nothing of the charts that stay as they are is needed any more.
+    let looked = outcome.plan.changes().filter_map(|(row, _)| Some((row.unit, observed.get(&row.unit)?.at))).collect();
+    drop(observed);
     let seen = tokio::select! {
         seen = waiting::wait(graph, &on, clearing, &ask, order.wait, tell) => seen,
         () = &mut stop => {
@@ -165,7 +168,7 @@ pub async fn apply(
         outcome.plan.findings.push(Finding::of_run(Code::Error, message, error.next()));
         return outcome;
     }
-    run_chains(means, graph, &observed, order, &mut outcome, stop, tell).await;
+    run_chains(means, graph, &looked, order, &mut outcome, stop, tell).await;
     outcome
 }
 
@@ -225,7 +228,7 @@ fn at_once(means: Means<'_>, plan: &Plan) -> usize {
 async fn run_chains(
     means: Means<'_>,
     graph: &StepGraph,
-    observed: &BTreeMap<UnitId, Observed>,
+    looked: &BTreeMap<UnitId, Instant>,
     order: &Order<'_>,
     outcome: &mut Outcome,
     mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
@@ -241,9 +244,9 @@ async fn run_chains(
             && let Some(id) = schedule.start()
         {
             let row = outcome.plan.rows[index[&id]].clone();
-            let observed = &observed[&id];
+            let looked = looked[&id];
             running.push(async move {
-                let done = chain::run(means, graph, &row, observed, order.fresh, tell).await;
+                let done = chain::run(means, graph, &row, looked, order.fresh, tell).await;
                 (id, done)
             });
         }
