@@ -70,6 +70,17 @@ impl Bench {
         self.registries().at(&reference.repository).resolve(&reference).await.ok().map(|seen| seen.digest)
     }
 
+    /// Has a person accept that this digest is replaced by the pinned one.
+    fn accept(&self, held: Digest) {
+        let reference = self.workspace().1.pins().iter().find(|pin| pin.name == CHART).unwrap().reference();
+        let file = self.0.path().join("chartsync.toml");
+        let settings = std::fs::read_to_string(&file).unwrap();
+        let more = format!(
+            "\n[[accept]]\nfinding = \"replace\"\nreference = \"{reference}\"\ndigest = \"{held}\"\nreason = \"ours\"\n"
+        );
+        std::fs::write(&file, settings + &more).unwrap();
+    }
+
     fn pinned(&self) -> Digest {
         self.workspace().1.pins().iter().find(|pin| pin.name == CHART).unwrap().digest
     }
@@ -130,6 +141,34 @@ async fn a_twin_that_was_faster_is_no_drift() {
     let outcome = bench.apply(Duration::ZERO, || bench.write(Other::SameChart)).await;
     assert_eq!(outcome.done.len(), 1, "{:?}", outcome.plan.rows[0].findings);
     assert_eq!(bench.held().await, Some(bench.pinned()));
+}
+
+/// What was accepted to be replaced is no other writer at the second look; whatever else came meanwhile is.
+#[tokio::test]
+async fn exactly_what_was_accepted_is_replaced() {
+    let bench = Bench::new();
+    bench.write(Other::Chart);
+    let held = bench.held().await.unwrap();
+    bench.accept(held);
+    let emptied = || std::fs::remove_dir_all(bench.0.path().join("registry/published")).unwrap();
+    let outcome = bench.apply(Duration::ZERO, emptied).await;
+    assert_eq!(outcome.plan.rows[0].findings[0].code, Code::Drift);
+    assert_eq!(bench.held().await, None);
+    bench.write(Other::Chart);
+    let outcome = bench.apply(Duration::ZERO, || {}).await;
+    assert_eq!(outcome.done.len(), 1, "{:?}", outcome.plan.rows[0].findings);
+    assert_eq!(bench.held().await, Some(bench.pinned()));
+}
+
+/// What is published is signed from the destination's own bytes, whatever became of its source.
+#[tokio::test]
+async fn a_signature_that_is_missing_needs_no_source() {
+    let bench = Bench::new();
+    bench.write(Other::SameChart);
+    std::fs::remove_dir_all(bench.0.path().join("registry/upstream")).unwrap();
+    let outcome = bench.apply(FRESH, || {}).await;
+    let done = outcome.done.values().next().unwrap_or_else(|| panic!("{:?}", outcome.plan.rows[0].findings));
+    assert_eq!(done.change, Change::Sign);
 }
 
 #[tokio::test]

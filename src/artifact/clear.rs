@@ -360,3 +360,28 @@ fn check_provenance(fetched: &Fetched, chart: &Chart, terms: &Terms, facts: Opti
     let verdict = provenance::judge(&facts, &policy).map_err(Refused::Policy)?;
     Ok(Some((facts, verdict)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Registries;
+    use crate::settings::{Access, RegistrySettings};
+
+    /// An image manifest that tells a size which its blob has not is refused, whoever has the blob.
+    #[tokio::test]
+    async fn a_cached_blob_has_the_size_that_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let bytes = Bytes::from_static(b"archive");
+        let repository: Repository = "nowhere.example/a".parse().unwrap();
+        let layouts = RegistrySettings { access: Access::Layout("layouts".parse().unwrap()), ..Default::default() };
+        let settings = [(repository.host().to_owned(), layouts)].into();
+        let registry = Registries::new(folder.path(), &settings).unwrap().at(&repository);
+        let told = Descriptor::of("x", &bytes);
+        cache.keep_blob(&told.digest, &bytes).await;
+        assert_eq!(blob(&registry, &repository, &told, &cache).await.unwrap(), bytes);
+        for size in [told.size - 1, told.size + 1] {
+            blob(&registry, &repository, &Descriptor { size, ..told.clone() }, &cache).await.unwrap_err();
+        }
+    }
+}

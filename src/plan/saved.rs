@@ -214,5 +214,12 @@ mod tests {
         };
         assert_eq!(packaged(Some("1")).moved(&packaged(Some("2"))).len(), 1);
         assert_eq!(packaged(Some("1")).moved(&packaged(Some("1"))), []);
+        let signed = |signature: &str| {
+            let mut basis = before.clone();
+            basis.charts.entry("y".to_owned()).and_modify(|seen| seen.signature = signature.to_owned());
+            basis
+        };
+        assert_eq!(signed("ours").moved(&signed("others")).len(), 1);
+        assert_eq!(signed("ours").moved(&signed("ours")), []);
     }
 }

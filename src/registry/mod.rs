@@ -335,3 +335,23 @@ async fn check_in_background(expected: &Descriptor, bytes: &Bytes) -> Result<(),
     let (expected, bytes) = (expected.clone(), bytes.clone());
     work::run(move || check(&expected, &bytes)).await.map_err(|error| error.to_string())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A digest that is right excuses no size that is not.
+    #[test]
+    fn bytes_fit_in_size_and_digest() {
+        let good = Descriptor::of("x", b"bytes");
+        assert_eq!(check(&good, b"bytes"), Ok(()));
+        for (size, digest, says) in [
+            (4, good.digest, "expected 4 bytes, got more"),
+            (6, good.digest, "expected 6 bytes, got 5"),
+            (5, Digest::of(b"other"), "the bytes have the digest sha256:"),
+        ] {
+            let error = check(&Descriptor { digest, size, ..good.clone() }, b"bytes").unwrap_err();
+            assert!(error.starts_with(says), "{error}");
+        }
+    }
+}

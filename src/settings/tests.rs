@@ -48,6 +48,8 @@ fn a_whole_file_is_read() {
     assert_eq!(accept.location, Location::at("chartsync.toml", 22, 1));
     assert_eq!(settings.accepts(Acceptable::Gone, &reference, &Digest::of(b"")), None);
     assert_eq!(settings.accepts(Acceptable::Moved, &reference, &Digest::of(b"x")), None);
+    let another = reference.repository.tagged("0.0.0".parse().unwrap());
+    assert_eq!(settings.accepts(Acceptable::Moved, &another, &Digest::of(b"")), None);
 }
 
 #[test]

@@ -104,6 +104,28 @@ fn something_else_under_the_name_blocks() {
 }
 
 #[test]
+fn what_is_published_and_cannot_be_read_is_not_called_other_content() {
+    let workspace = Workspace::new("charts.example/platform").layout("charts.example", "published");
+    chart(&workspace, "own", "1.0.0", "");
+    workspace.run("apply").ok();
+    workspace.write("charts/own/values.yaml", "says: goodbye\n");
+    for words in ["plan", "apply", "verify", "verify --quick"] {
+        workspace.run(words).exits(4).says("`values.yaml` changed");
+    }
+    for blob in fs::read_dir(workspace.path("published/platform/own/blobs/sha256")).unwrap() {
+        let blob = blob.unwrap().path();
+        if fs::read(&blob).unwrap().starts_with(&[0x1f, 0x8b]) {
+            fs::remove_file(blob).unwrap();
+        }
+    }
+    workspace.forget_cache();
+    for words in ["plan", "apply"] {
+        let ran = workspace.run(words).exits(1).says("could not be asked");
+        assert!(!ran.said().contains("raise the version"), "{ran}");
+    }
+}
+
+#[test]
 fn only_selects_one_kind() {
     needs!(Tool::Distribution, Tool::Crane);
     let bench = Bench::new();

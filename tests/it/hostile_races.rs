@@ -51,6 +51,30 @@ fn a_name_that_is_taken_between_signature_and_tag_is_left_alone() {
     assert_eq!(one.held(), Some(stranger().digest()), "{ran}");
 }
 
+/// The same, and the second look is not answered: who knows what stands there by now.
+#[test]
+fn a_name_that_cannot_be_looked_at_again_is_not_written() {
+    let one = One::signed();
+    let clock = Clock::off_by(0);
+    let signed = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&signed);
+    one.destination.answer(move |asked, store| {
+        if is_bundle(asked) && counter.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Reply::new(201).how(crate::support::wild::How::Stalled(0));
+        }
+        let again = asked.is("HEAD tag") && counter.load(Ordering::SeqCst) > 0;
+        if again { Reply::new(403) } else { store.serve(asked) }
+    });
+    let running = spawn(one.workspace.command().env("LD_PRELOAD", clock.preloaded()).arg("apply"));
+    assert!(eventually(|| (signed.load(Ordering::SeqCst) > 0).then_some(())).is_some());
+    clock.hurry();
+    assert!(eventually(|| (signed.load(Ordering::SeqCst) > 1).then_some(())).is_some());
+    clock.calm();
+    let ran = running.wait().exits(1).says("could not be asked again");
+    assert_eq!(one.held(), None, "{ran}");
+    one.converges("a second look that is not answered", &ran);
+}
+
 /// Another writer is faster by the moment between our last look and our write, or comes right after it: reading back tells.
 #[test]
 fn a_name_that_is_taken_between_tag_and_confirm_is_told() {

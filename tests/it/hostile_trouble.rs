@@ -202,7 +202,10 @@ fn waits_out(
 fn silence_anywhere_is_left_after_a_while() {
     let one = One::new();
     for (side, label) in ASKED {
-        waits_out(&one, "deaf", side, label, |_, _| Reply::new(200).how(How::Stalled(0))).exits(1);
+        let deaf = waits_out(&one, "deaf", side, label, |_, _| Reply::new(200).how(How::Stalled(0)));
+        // A name is written on a fresh look, which is old by then.
+        let told = if label == "PUT tag" { "there was no answer within" } else { "the server was silent for 30 s" };
+        deaf.exits(1).says(told);
         // What was asked for was done: where that can be seen, it counts.
         waits_out(&one, "dumb", side, label, |asked, store| {
             let reply = store.serve(asked);
@@ -272,6 +275,16 @@ fn a_silent_upstream_stops_nobody_else() {
         decent(&format!("{how:?}"), &ran, crate::hostile::Fate::Refused);
         twenty.published(&ran, |at| at != HOSTILE);
     }
+}
+
+/// What the source's name holds is not to be learned, though its bytes are there: nobody takes it for unmoved.
+#[test]
+fn a_source_that_does_not_say_what_its_name_holds_is_not_believed() {
+    let one = One::new();
+    one.source.answer(|asked, store| if asked.is("HEAD tag") { Reply::new(403) } else { store.serve(asked) });
+    let ran = one.workspace.run("apply").exits(1).says("could not be asked");
+    assert_eq!(one.held(), None, "{ran}");
+    one.converges("a source that does not say", &ran);
 }
 
 /// A host that no name server knows.

@@ -353,6 +353,34 @@ fn lists_go_on_at_their_own_server_alone() {
     assert_eq!(hops[UPSTREAM], ["GET base", "GET token", "GET tags"]);
 }
 
+/// A proxy may be anywhere, since the environment names it: nobody else may lead there by its name.
+#[test]
+fn the_proxy_itself_is_no_place_to_be_led_to() {
+    let mut bench = Bench::new("");
+    let port = bench.wild.host().rsplit(':').next().unwrap().to_owned();
+    bench.workspace.set("HTTP_PROXY", &PathBuf::from(format!("http://localhost:{port}")));
+    for label in ["realm", "GET blob", "HEAD tag", "POST upload"] {
+        bench.begin();
+        // Another port of the same machine, past the proxy or through it.
+        let to = "http://localhost:8080/x";
+        bench.wild.answer(move |asked, store| {
+            let reply = Ways::good().answer(asked, store);
+            match reply.status {
+                401 if label == "realm" => reply.with("www-authenticate", format!("Bearer realm=\"{to}\"")),
+                200 | 202 | 404 if asked.is(label) => {
+                    Reply::new(if label == "POST upload" { 202 } else { 307 }).with("location", to)
+                }
+                _ => reply,
+            }
+        });
+        let ran = bench.workspace.run("apply").exits(1).says("leads to the proxy itself");
+        clean(label, &ran);
+        let hosts: Vec<_> = bench.wild.take().into_iter().map(|asked| asked.host).collect();
+        assert!(hosts.iter().all(|host| [REGISTRY, UPSTREAM].contains(&host.as_str())), "{label}: {hosts:?}");
+        assert!(!bench.is_published(), "{label}: {ran}");
+    }
+}
+
 /// Names are judged by what they resolve to, where the program resolves them: no proxy here.
 #[test]
 fn a_name_that_resolves_to_this_machine_is_not_followed() {

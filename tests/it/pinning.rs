@@ -57,6 +57,19 @@ fn a_pin_that_cannot_be_carried_stays_where_it_is() {
     assert_eq!(sides.lockfile(), carried);
 }
 
+/// A new place is no way around the comparison of bytes and pin.
+#[test]
+fn a_pin_that_its_bytes_contradict_is_not_carried() {
+    let sides = renamed();
+    let told = sides.lockfile().replacen("\narchive-size = ", "\narchive-size = 9", 1);
+    assert_ne!(told, sides.lockfile());
+    sides.workspace.write("mirrors.lock", &told);
+    let ran = sides.workspace.run("lock").exits(1).says("give another pin").says("--repin web@1.0.0");
+    assert!(ran.said().contains(&format!("{MOVED_TO}:1.1.0")), "{ran}");
+    assert_eq!(blocks(&sides.lockfile()).iter().filter(|block| block.contains(MOVED_TO)).count(), 1);
+    assert!(blocks(&sides.lockfile()).contains(&blocks(&told)[0]), "{}", sides.lockfile());
+}
+
 #[test]
 fn a_renamed_source_keeps_a_pin_only_with_the_same_digest() {
     let sides = Sides::pinned(&["1.0.0"]);

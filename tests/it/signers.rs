@@ -66,6 +66,9 @@ fn of_two_signers_nothing_new_is_published_until_one_is_accepted() {
     sides.mirror_trusting("web", &["1.0.0"], &listed);
     sides.workspace.run("apply").ok();
     assert!(sides.at_destination("web", "1.0.0").is_some());
+    // What is published is no news, though nobody vouches for it any more.
+    sides.mirror_trusting("web", &["1.0.0", "1.1.0"], "  keyring: keyrings/both.gpg\n");
+    sides.workspace.run("plan --detailed-exitcode").ok();
 }
 
 /// A key that signs with a subkey only, as upstreams that keep their primary key offline do.

@@ -103,6 +103,40 @@ fn a_run_that_cannot_sign_as_the_settings_say_publishes_nothing() {
     assert_eq!(signed.fronted.logged(), 1);
 }
 
+/// The certificate authority wants a token that holds until it has answered.
+#[test]
+fn a_token_that_ends_within_a_minute_is_not_used_again() {
+    needs!(Tool::Distribution, Tool::Crane);
+    let Some(sigstore) = Sigstore::get() else { return };
+    for (lifetime, tokens) in [(300, 1), (50, 3)] {
+        let mut signed = Signed::quickly(sigstore, Kind::Distribution, RekorVersion::V1, &["1.0.0", "1.0.1"]);
+        signed.workspace.set_all(&signed.fronted.github_env(&Claims { lifetime, ..Claims::default() }));
+        signed.workspace.run("apply").ok();
+        // Before anything is written, and for each signature.
+        assert_eq!(signed.fronted.count(Service::Issuer), tokens, "{lifetime} s");
+        assert_eq!(signed.fronted.logged(), 2, "{lifetime} s");
+    }
+}
+
+/// Whoever certified the key is not trusted here: such a signature counts for nobody, and is not attached either.
+#[test]
+fn a_signature_that_does_not_hold_is_not_attached() {
+    needs!(Tool::Distribution, Tool::Crane);
+    let Some(sigstore) = Sigstore::get() else { return };
+    let signed = Signed::quickly(sigstore, Kind::Distribution, RekorVersion::V2, &["1.0.0"]);
+    let mut root: Value = serde_json::from_str(&signed.workspace.read("sigstore/trusted_root.json")).unwrap();
+    root["certificateAuthorities"] = json!([]);
+    signed.workspace.write("sigstore/trusted_root.json", root.to_string());
+    signed.registry.front().take();
+    signed.workspace.run("apply").exits(1).says("it is not signed");
+    // The chart itself, without a name, and nothing that would say that it is signed.
+    let mut puts = writes(&signed);
+    puts.retain(|(method, path)| *method == Method::PUT && path.contains("/manifests/"));
+    let [(_, chart)] = &puts[..] else { panic!("{puts:?}") };
+    let digest = chart.rsplit('/').next().unwrap();
+    assert!(signed.workspace.read("mirrors.lock").contains(&format!("\ndigest = \"{digest}\"\n")), "{puts:?}");
+}
+
 #[test]
 fn a_token_from_elsewhere_signs_as_well() {
     needs!(Tool::Olareg, Tool::Helm4, Tool::Crane);

@@ -88,13 +88,14 @@ fn names_nothing(signed: &Signed, what: &str) {
 }
 
 #[track_caller]
-fn withheld(signed: &Signed, what: &str, says: &str) {
+fn withheld(signed: &Signed, what: &str, says: &str) -> i32 {
     let plan = signed.workspace.run("plan");
     assert_eq!(plan.code(), 4, "{what}: {plan}");
     let apply = signed.workspace.run("apply");
     // A server that fails is asked no more for a while: then what is not published yet stays so with an error.
     assert!(matches!(apply.code(), 1 | 4), "{what}: {apply}");
-    let charts = if apply.code() == 4 { 2 } else { 1 };
+    let code = apply.code();
+    let charts = if code == 4 { 2 } else { 1 };
     for (ran, charts) in [(plan, 1), (apply, charts)] {
         assert_eq!(ran.said().matches("! signature-unknown").count(), charts, "{what}: {ran}");
         assert!(ran.said().contains("could not be found out: "), "{what}: {ran}");
@@ -104,6 +105,7 @@ fn withheld(signed: &Signed, what: &str, says: &str) {
     assert_eq!(verify.code(), 1, "{what}: {verify}");
     assert_eq!(signed.fronted.logged(), 0, "{what}");
     names_nothing(signed, what);
+    code
 }
 
 fn unanswered(kind: Kind, version: RekorVersion) {
@@ -112,7 +114,10 @@ fn unanswered(kind: Kind, version: RekorVersion) {
     let signed = half_published(sigstore, kind, version);
     for (what, says, answer) in ANSWERS {
         signed.registry.front().set_fault(move |method, path| asks(kind, method, path).then(answer));
-        withheld(&signed, what, says);
+        let code = withheld(&signed, what, says);
+        // What says nothing of the whole server stops nobody from asking about the next chart.
+        let of_server = ["429", "500", "503", "cut off"].contains(&what);
+        assert!(of_server || code == 4, "{what}: {code}");
     }
     signed.registry.front().clear_fault();
     signed.workspace.run("apply").ok();
@@ -282,6 +287,14 @@ fn a_signature_that_the_api_lists_no_more_is_put_back() {
     signed.workspace.run("apply").ok();
     assert_eq!((Attached::to(&signed, "1.0.4").listed(), signed.fronted.logged()), (before, 0));
     signed.workspace.run("verify").ok();
+    // The list under the fallback tag alone is none that consumers ask for here, and as good a memory as a cache.
+    signed
+        .registry
+        .front()
+        .set_fault(|method, path| (*method == Method::GET && path.contains("/referrers/")).then(|| list_of_none(path)));
+    signed.workspace.forget_cache();
+    signed.workspace.run("verify").exits(4).says("stands under the fallback tag only");
+    signed.workspace.run("plan").ok().says("it was signed before, and the signature is put back");
 }
 
 fn list_of_none(path: &str) -> Response {

@@ -2,6 +2,7 @@
 
 mod reach;
 mod rings;
+mod signed;
 mod watched;
 
 use std::collections::BTreeMap;

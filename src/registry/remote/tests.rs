@@ -230,14 +230,23 @@ async fn blobs_have_exactly_their_bytes() {
 
 #[tokio::test]
 async fn answers_over_their_limit_are_refused() {
-    let server = Server::new(|_| async { answer(200, &[], "x".repeat(1001)) }).await;
-    let limits = Limits { manifest: 1000, answer: 1000, ..quick() };
-    let registry = server.registries(Credentials::default(), limits).at(&server.repository());
-    for error in [
-        registry.manifest_by_tag(&tagged(&server)).await.unwrap_err(),
-        registry.tags(&server.repository()).await.unwrap_err(),
-    ] {
-        assert!(variant(&error) == "protocol" && error.to_string().contains("over the limit"), "{error}");
+    fn told() -> axum::response::Response {
+        answer(200, &[], "x".repeat(1001))
+    }
+    fn untold() -> axum::response::Response {
+        let pieces = futures_util::stream::iter((0..1001).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(b"x"))));
+        answer(200, &[], axum::body::Body::from_stream(pieces))
+    }
+    for answer in [told, untold] {
+        let server = Server::in_turn(vec![answer]).await;
+        let limits = Limits { manifest: 1000, answer: 1000, ..quick() };
+        let registry = server.registries(Credentials::default(), limits).at(&server.repository());
+        for error in [
+            registry.manifest_by_tag(&tagged(&server)).await.unwrap_err(),
+            registry.tags(&server.repository()).await.unwrap_err(),
+        ] {
+            assert!(variant(&error) == "protocol" && error.to_string().contains("over the limit"), "{error}");
+        }
     }
 }
 

@@ -5,6 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use rayon::prelude::*;
 use serde_json::{Value, json};
+use sigstore_sign::bundle::{BundleV03, VerificationMaterialV03};
+use sigstore_sign::crypto::KeyPair;
+use sigstore_sign::types::{DsseSignature, KeyId, PayloadBytes, pae};
 
 use super::*;
 use crate::oci::{Digest, Reference};
@@ -49,6 +52,72 @@ impl Case {
         let place = Place { reference: &self.reference, digest: &self.digest };
         self.judge.judge(bundle, place, &self.signers)
     }
+}
+
+/// An issuer and whole identities, all of them.
+#[test]
+fn only_signers_of_the_settings_count() {
+    for bundle in [REKOR_V1, REKOR_V2] {
+        let mut case = Case::new(bundle);
+        let Signers { issuer, identities } = case.signers.clone();
+        let own = identities[0].as_str();
+        let elsewhere = own.replace("refs/heads/main", "refs/heads/mine");
+        let longer = format!("{own}-2");
+        let other_issuer = issuer.replace("33553", "3355");
+        for (issuer, identities, expect) in [
+            (issuer.as_str(), &[own][..], Ok(own)),
+            (&issuer, &[elsewhere.as_str(), own], Ok(own)),
+            (&issuer, &[elsewhere.as_str(), &longer, &own[1..], ""], Err(Part::Identity)),
+            (&other_issuer, &[own], Err(Part::Issuer)),
+            ("", &[own], Err(Part::Issuer)),
+            (&issuer, &[], Err(Part::Issuer)),
+            ("", &[], Err(Part::Issuer)),
+        ] {
+            let signers = identities.iter().map(|identity| (*identity).to_owned()).collect();
+            case.signers = Signers { issuer: issuer.to_owned(), identities: signers };
+            let judged =
+                case.judge(bundle.as_bytes()).map(|verified| verified.signer).map_err(|rejected| rejected.part);
+            assert_eq!(judged.as_deref(), expect.as_ref().copied(), "{issuer:?} {identities:?}");
+        }
+    }
+}
+
+/// The bundle of a key, with nothing in it that tells the time.
+fn signed_by(pair: &KeyPair, payload_type: &str, place: Place<'_>) -> String {
+    let statement = place.statement();
+    let signature = DsseSignature::new(pair.sign(&pae(payload_type, &statement)).unwrap(), KeyId::default());
+    let envelope = DsseEnvelope::new(payload_type.to_owned(), PayloadBytes::new(statement), signature);
+    let material = VerificationMaterialV03::PublicKey { hint: public(pair).hint() };
+    BundleV03::new(material, SignatureContent::DsseEnvelope(envelope)).into_bundle().to_json().unwrap()
+}
+
+fn public(pair: &KeyPair) -> PublicKey {
+    PublicKey::parse("ours.pub", pair.public_key_der().unwrap().to_pem().as_bytes()).unwrap()
+}
+
+#[test]
+fn only_keys_of_the_settings_count_for_statements_alone() {
+    let root = TrustedRoot::from_json(ROOT).unwrap();
+    let (ours, others) = (KeyPair::generate_ecdsa_p256().unwrap(), KeyPair::generate_ecdsa_p256().unwrap());
+    let reference: Reference = "registry.example/charts/demo:1.2.3".parse().unwrap();
+    let digest = Digest::of(b"chart");
+    let place = Place { reference: &reference, digest: &digest };
+    let judge = |bundle: &str, keys: &[&KeyPair], unlogged| {
+        let judge = Judge::new(&root, keys.iter().map(|pair| public(pair)).collect(), unlogged).unwrap();
+        let judged = judge.judge(bundle.as_bytes(), place, &Signers::default());
+        judged.map(|verified| verified.signer).map_err(|rejected| rejected.part)
+    };
+    let good = signed_by(&ours, PAYLOAD_TYPE, place);
+    assert_eq!(judge(&good, &[&ours], Unlogged::Counts).as_deref(), Ok("ours.pub"));
+    assert_eq!(judge(&good, &[&others, &ours], Unlogged::Counts).as_deref(), Ok("ours.pub"));
+    assert_eq!(judge(&good, &[&others], Unlogged::Counts), Err(Part::Signature));
+    assert_eq!(judge(&good, &[], Unlogged::Counts), Err(Part::Signature));
+    assert_eq!(judge(&good, &[&ours], Unlogged::Refused), Err(Part::LogEntry));
+    let bytes = signed_by(&ours, "text/plain", place);
+    assert_eq!(judge(&bytes, &[&ours], Unlogged::Counts), Err(Part::Payload));
+    let elsewhere = "registry.example/charts/demo:1.2.4".parse().unwrap();
+    let moved = signed_by(&ours, PAYLOAD_TYPE, Place { reference: &elsewhere, digest: &digest });
+    assert_eq!(judge(&moved, &[&ours], Unlogged::Counts), Err(Part::Place));
 }
 
 /// Holds the time stamp's token, whose outer layers nobody signs.

@@ -255,6 +255,28 @@ async fn redirects_carry_no_credential_to_another_host() {
     assert!(other.seen().iter().all(|seen| seen.authorization.is_none()), "{:?}", other.seen());
 }
 
+/// Bytes and names go where the registry gave a place for them, and nowhere else.
+#[tokio::test]
+async fn what_is_written_is_not_led_elsewhere() {
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::new(move |seen| async move {
+            match seen.line.as_str() {
+                line if line.contains("/elsewhere") => answer(201, &[], ""),
+                _ => answer(status, &["location: /elsewhere"], ""),
+            }
+        })
+        .await;
+        let (registry, blob) = (server.registry(), Descriptor::of("x", b"one"));
+        for error in [
+            registry.push_blob(&server.repository(), &blob, "one".into()).await.unwrap_err(),
+            registry.push_manifest(&tagged(&server), IMAGE_MANIFEST, "{}".into()).await.unwrap_err(),
+        ] {
+            assert!(variant(&error) == "protocol" && error.to_string().contains("never followed"), "{status}: {error}");
+        }
+        assert!(server.lines().iter().all(|line| !line.contains("/elsewhere")), "{:?}", server.lines());
+    }
+}
+
 #[tokio::test]
 async fn names_are_guarded_where_they_resolve() {
     let other = Server::in_turn(vec![|| answer(200, &[], "one")]).await;
