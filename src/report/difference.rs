@@ -280,7 +280,7 @@ pub(super) fn notice(notice: &Notice) -> Entry {
     let label = match notice.matter {
         Matter::Privileged => "new privilege",
         Matter::HostPath => "new hostPath",
-        Matter::HostNamespace => "new host namespace",
+        Matter::HostNamespace => "new use of the node",
         Matter::Wildcard => "new rule for everything",
         Matter::ClusterRole
         | Matter::ClusterRoleBinding

@@ -33,8 +33,12 @@ pub(super) struct Action<'t> {
 pub(super) enum Token<'t> {
     /// A function or a keyword.
     Word(&'t str),
-    /// Fields and variables, numbers aside: `.a`, `$`, `$x`.
+    /// A field, or a variable: `.a`, `$`, `$x`.
     Field(&'t str),
+    /// A field of what stands before it: `.b` in `.a.b`.
+    Chain(&'t str),
+    /// A number or a character, which prints as one.
+    Number,
     /// A text in quotes of either kind, as written, and what it says.
     Text(String),
     /// `:=` or `=`.
@@ -42,6 +46,92 @@ pub(super) enum Token<'t> {
     /// `|`, `(`, `)` and whatever else stands alone.
     Sign(char),
 }
+
+impl<'t> Action<'t> {
+    /// Its functions and keywords.
+    pub(super) fn words(&self) -> impl Iterator<Item = &'t str> + Clone {
+        self.tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None })
+    }
+
+    /// The functions that it calls.
+    pub(super) fn calls(&self) -> Calls<'t, '_> {
+        let (mut all, mut places, mut outer) = (Vec::<Call<'t, '_>>::new(), vec![Place::Begin], Vec::new());
+        for token in &self.tokens {
+            let is_outer = places.len() == 1;
+            let Some(place) = places.last_mut() else { break };
+            if is_outer && *token == Token::Assigns {
+                outer.clear();
+            }
+            match (token, *place) {
+                (Token::Sign('|') | Token::Assigns, _) => *place = Place::Begin,
+                (Token::Sign(')'), _) => {
+                    if places.len() > 1 {
+                        places.pop();
+                    }
+                    continue;
+                }
+                (Token::Chain(_), Place::Call(at)) => {
+                    if let Some(operand) = all.get_mut(at).and_then(|call| call.operands.last_mut()) {
+                        operand.goes_on = true;
+                    }
+                }
+                (Token::Chain(_), _) | (_, Place::Value) => {}
+                (Token::Word(word), Place::Begin) if KEYWORDS.contains(word) => {}
+                (Token::Word(function), Place::Begin) => {
+                    *place = Place::Call(all.len());
+                    outer.extend(is_outer.then_some(*function));
+                    all.push(Call { function, operands: Vec::new() });
+                }
+                (_, Place::Begin) => *place = Place::Value,
+                (token, Place::Call(at)) => {
+                    if let Some(call) = all.get_mut(at) {
+                        call.operands.push(Operand { token, goes_on: false });
+                    }
+                }
+            }
+            if *token == Token::Sign('(') {
+                places.push(Place::Begin);
+            }
+        }
+        Calls { all, outer }
+    }
+}
+
+/// The functions that an action calls.
+pub(super) struct Calls<'t, 'a> {
+    pub(super) all: Vec<Call<'t, 'a>>,
+    /// Those that each other's results are piped through: the last one makes what the action makes.
+    pub(super) outer: Vec<&'t str>,
+}
+
+/// A function with what it is given, what comes through a pipe aside.
+pub(super) struct Call<'t, 'a> {
+    pub(super) function: &'t str,
+    pub(super) operands: Vec<Operand<'t, 'a>>,
+}
+
+/// What a function is given.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'t, 'a> {
+    /// Its first token: `(` of one that is an action itself.
+    pub(super) token: &'a Token<'t>,
+    /// Whether fields of it follow.
+    pub(super) goes_on: bool,
+}
+
+/// Where a token of an action stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Where a command begins.
+    Begin,
+    /// Behind this function.
+    Call(usize),
+    /// Behind a value.
+    Value,
+}
+
+/// Words before a command that are no functions.
+const KEYWORDS: [&str; 8] = ["if", "else", "with", "range", "define", "block", "template", "end"];
 
 /// Takes a template apart.
 pub(super) struct Pieces<'t> {
@@ -103,9 +193,8 @@ impl<'t> Pieces<'t> {
                 ' ' | '\t' | '\r' | '\n' => 1,
                 '"' | '\'' => {
                     let length = quoted(rest, first)?;
-                    if first == '"' {
-                        tokens.push(Token::Text(unescaped(&rest[1..length - 1])));
-                    }
+                    let text = || Token::Text(unescaped(&rest[1..length - 1]));
+                    tokens.push(if first == '"' { text() } else { Token::Number });
                     length
                 }
                 '`' => {
@@ -133,15 +222,17 @@ impl<'t> Pieces<'t> {
                 }
                 '.' | '$' => {
                     let length = 1 + word(&rest[1..]);
-                    tokens.push(Token::Field(&rest[..length]));
+                    let continues = first == '.' && !self.text[..at].ends_with(BLANKS);
+                    let continues =
+                        continues && !matches!(tokens.last(), None | Some(Token::Sign('(' | '|') | Token::Assigns));
+                    let field = &rest[..length];
+                    tokens.push(if continues { Token::Chain(field) } else { Token::Field(field) });
                     length
                 }
                 _ if is_word(first) => {
                     let length = word(rest);
-                    // A number prints itself, whatever follows its digits.
-                    if !first.is_ascii_digit() {
-                        tokens.push(Token::Word(&rest[..length]));
-                    }
+                    let is_number = first.is_ascii_digit();
+                    tokens.push(if is_number { Token::Number } else { Token::Word(&rest[..length]) });
                     length
                 }
                 ' '..='~' => {
@@ -287,6 +378,8 @@ mod tests {
                     take(&action.range);
                     let words = action.tokens.iter().filter_map(|token| match token {
                         Token::Word(word) | Token::Field(word) => Some((*word).to_owned()),
+                        Token::Chain(word) => Some(format!("+{word}")),
+                        Token::Number => Some("0".to_owned()),
                         Token::Text(text) => Some(format!("{text:?}")),
                         Token::Assigns => Some("=".to_owned()),
                         Token::Sign(_) => None,
@@ -297,6 +390,24 @@ mod tests {
         }
         assert_eq!(whole, template.len());
         out
+    }
+
+    #[test]
+    fn calls_are_told_with_their_operands() {
+        let check = |action: &str, expect: &str| {
+            let Some(Piece::Action(action)) = Pieces::of(action).next() else { panic!("{action}") };
+            let calls = action.calls();
+            let told = calls.all.iter().map(|call| format!("{}:{}", call.function, call.operands.len()));
+            let told = told.chain([format!("→ {}", calls.outer.join(" "))]);
+            assert_eq!(told.collect::<Vec<_>>().join(" "), expect);
+        };
+        check("{{ dict \"a\" .b.c (d .e).f 1 | quote }}", "dict:4 d:1 quote:0 → dict quote");
+        check("{{ if eq .a (f .b) }}", "eq:2 f:1 → eq");
+        check("{{ $x := quote (f .b | g) }}", "quote:1 f:1 g:0 → quote");
+        check("{{ range $k, $v := f .a true }}", "f:2 → f");
+        check("{{ .a.b }}", "→ ");
+        check("{{ (f .a) }}", "f:1 → ");
+        check("{{ .a | f }}", "f:0 → f");
     }
 
     /// As Go's own lexer does, which was asked.
@@ -312,14 +423,15 @@ mod tests {
         check("{{ $c := \"{{/*\" }}b", "($c = \"{{/*\")b");
         check("{{ `}}{{/*` }}b", "(\"}}{{/*\")b");
         check("{{ \"\\\"}}\" }}b", "(\"\\\"}}\")b");
-        check("{{ '}' }}{{ '\\'' }}b", "()()b");
+        check("{{ '}' }}{{ '\\'' }}b", "(0)(0)b");
         check("{{ \"a }}b", "!");
         check("{{ ( }}b", "!");
         check("{{ ) }}b", "!");
-        check("{{ .a.b | f (g $x) }}", "(.a .b f g $x)");
+        check("{{ .a.b | f (g $x) }}", "(.a +.b f g $x)");
+        check("{{ f .a .b $.c (g).d (.e) 1.5 }}", "(f .a .b $ +.c g +.d .e 0 +.5)");
         check("{{ \"\\x70\\u0072\\151\\n\" }}", "(\"pri\\n\")");
-        check(" {{- 3 -}} ", "-()-");
-        check(" {{-3-}} ", " () ");
+        check(" {{- 3 -}} ", "-(0)-");
+        check(" {{-3-}} ", " (0) ");
         check("{{- -}} a", "() a");
         check("{{\nif .a\n}}", "(if .a)");
         check("{{", "!");

@@ -1,23 +1,18 @@
-//! Templates read without rendering: documents, their kind and their name as far as they stand literally in the text.
+//! Templates read without rendering: the documents of all of them, and which of these cannot be read.
 //!
 //! What an action `{{ … }}` would print is not known here.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::fields::{DECIDES, PRINTS, first, indent, is_literal, literally, pairs};
+use super::fields::{first, indent, is_alias, is_blank, is_literal, is_mark, pairs};
+use super::kinds::{Top, What, is_content, top, what};
 use super::parts::Parts;
-use super::powers::WORDS;
-use super::templates::{self, Facts};
+use super::templates::{self, Block, Facts};
 use super::{Unread, line_number};
 
 /// The most documents that are read of one chart.
 const DOCUMENT_LIMIT: usize = 20_000;
-/// The most bytes of a document in brackets.
-const BRACKETS_LIMIT: usize = 1 << 20;
-/// How many documents or lines of one file are told as not read.
-const TOLD: usize = 3;
-
 /// The templates and definitions of a chart and all its subcharts.
 pub(super) struct Documents<'a> {
     templates: Vec<Template<'a>>,
@@ -61,23 +56,6 @@ struct Place {
     before: usize,
 }
 
-/// What a document is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum What {
-    /// Something of this kind and name.
-    Object {
-        /// One kind, or several with ` or ` between.
-        kind: String,
-        name: String,
-        /// The line of its kind.
-        line: u32,
-    },
-    /// Something, but not what.
-    Unread(&'static str),
-    /// Nothing: blanks, comments, conditions.
-    Nothing,
-}
-
 /// A document with the file that it is in.
 #[derive(Clone, Copy)]
 pub(super) struct Seen<'d> {
@@ -102,10 +80,8 @@ pub(super) struct Line<'d> {
 }
 
 impl<'d> Seen<'d> {
-    pub(super) fn lines(&self) -> impl Iterator<Item = Line<'d>> + Clone + use<'d> {
-        let before = self.before;
-        let lines = self.text.lines().zip(self.plain.lines()).enumerate();
-        lines.map(move |(at, (written, plain))| Line { number: line_number(before + at), written, plain })
+    pub(super) fn lines(&self) -> Lines<'d> {
+        Lines { text: self.text, plain: self.plain, before: self.before }
     }
 
     /// The kinds that it may be of; none where that is not known.
@@ -116,6 +92,46 @@ impl<'d> Seen<'d> {
         };
         kind.split(" or ").filter(|kind| !kind.is_empty())
     }
+
+    /// Whether it is a custom resource definition, whatever actions do: of those only the schema is data.
+    pub(super) fn is_definition(&self) -> bool {
+        self.kinds().next().is_some() && self.kinds().all(|kind| kind == "CustomResourceDefinition")
+    }
+}
+
+/// The lines of a document.
+#[derive(Clone)]
+pub(super) struct Lines<'d> {
+    text: &'d str,
+    plain: &'d str,
+    before: usize,
+}
+
+impl<'d> Iterator for Lines<'d> {
+    type Item = Line<'d>;
+
+    fn next(&mut self) -> Option<Line<'d>> {
+        if self.text.is_empty() || self.plain.is_empty() {
+            return None;
+        }
+        let (mut written, text) = line_of(self.text);
+        let (plain, rest) = line_of(self.plain);
+        if !is_literal(plain) && !written.contains("{{") {
+            // Lines that an action draws up into this one stand empty below it.
+            let lines = rest.bytes().take_while(|byte| *byte == b'\n').count();
+            let drawn = text.match_indices('\n').take(lines).last().map_or(0, |(at, _)| at);
+            written = self.text[..self.text.len() - text.len() + drawn].trim_end();
+        }
+        let number = line_number(self.before);
+        (self.text, self.plain, self.before) = (text, rest, self.before + 1);
+        Some(Line { number, written, plain })
+    }
+}
+
+/// The first line of a text, and what follows.
+fn line_of(text: &str) -> (&str, &str) {
+    let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
+    (line.strip_suffix('\r').unwrap_or(line), rest)
 }
 
 impl Template<'_> {
@@ -126,6 +142,11 @@ impl Template<'_> {
 
     pub(super) fn facts(&self) -> &Facts {
         &self.read.facts
+    }
+
+    /// As it is written, without comments of the template language.
+    pub(super) fn text(&self) -> &str {
+        &self.read.text
     }
 }
 
@@ -138,7 +159,7 @@ impl<'a> Documents<'a> {
                 let text = String::from_utf8_lossy(bytes);
                 let read = match role {
                     Role::Definition => templates::as_it_stands(&text),
-                    Role::Manifest | Role::Partial => templates::read(&text, &WORDS),
+                    Role::Manifest | Role::Partial => templates::read(&text),
                 };
                 // Notes are shown to whoever installs the chart, and may hold named templates like any file.
                 if is_notes(file) && !read.facts.defines {
@@ -219,7 +240,7 @@ fn read(index: usize, template: &Template<'_>, documents: &mut Vec<Document>) {
 
 /// What stands behind the dashes that end a document for Helm, whatever that is.
 fn behind_separator(line: &str) -> Option<&str> {
-    line.trim_start_matches([DECIDES, PRINTS]).strip_prefix("---")
+    line.trim_start_matches(is_mark).strip_prefix("---")
 }
 
 fn push(documents: &mut Vec<Document>, template: usize, at: Place, what: What) {
@@ -234,9 +255,9 @@ fn push(documents: &mut Vec<Document>, template: usize, at: Place, what: What) {
 /// A document, or the objects of its list.
 fn documents_of(index: usize, template: &Template<'_>, at: Place, documents: &mut Vec<Document>) {
     let templates::Template { text, plain, .. } = &template.read;
-    let what = what(&plain[at.plain.clone()], at.before);
-    let is_list = matches!(&what, What::Object { kind, .. } if kind.split(" or ").any(|kind| kind.ends_with("List")));
-    if !is_list {
+    let found = Top::of(&plain[at.plain.clone()]);
+    if !found.as_ref().is_some_and(Top::is_list) {
+        let what = what(found.as_ref(), &plain[at.plain.clone()], at.before);
         return push(documents, index, at, what);
     }
     let items = items(&text[at.text.clone()], &plain[at.plain.clone()]);
@@ -250,7 +271,8 @@ fn documents_of(index: usize, template: &Template<'_>, at: Place, documents: &mu
             plain: item.plain.start + bare..item.plain.end + bare,
             before: item.before + at.before,
         };
-        let what = self::what(&plain[at.plain.clone()].replacen('-', " ", 1), at.before);
+        let own = plain[at.plain.clone()].replacen('-', " ", 1);
+        let what = what(Top::of(&own).as_ref(), &own, at.before);
         push(documents, index, at, what);
     }
 }
@@ -271,7 +293,7 @@ fn items(text: &str, plain: &str) -> Vec<Place> {
             is_within = right == top && first(bare) == Some(("items", ""));
             continue;
         }
-        let is_dash = bare.trim_start_matches([' ', DECIDES]).starts_with('-');
+        let is_dash = bare.trim_start_matches(is_blank).starts_with('-');
         match depth {
             None if is_dash => depth = Some(right),
             None => return Vec::new(),
@@ -292,121 +314,19 @@ fn items(text: &str, plain: &str) -> Vec<Place> {
     items
 }
 
-/// Lines that say something, with their places.
-fn content(plain: &str) -> impl Iterator<Item = (usize, &str)> + Clone {
-    plain.lines().enumerate().filter(|(_, line)| is_content(line))
-}
-
-/// How far the keys at the top of a document stand to the right.
-fn top(plain: &str) -> Option<usize> {
-    content(plain).map(|(_, line)| indent(line)).min()
-}
-
-/// What a document is, from its keys at the top.
-fn what(plain: &str, before: usize) -> What {
-    let Some(top) = top(plain) else { return without_kind(plain) };
-    if content(plain)
-        .next()
-        .is_some_and(|(_, line)| line.trim_start_matches([' ', '\t', DECIDES]).starts_with(['{', '[']))
-    {
-        return in_brackets(plain, before);
-    }
-    let mut kinds: Vec<(usize, &str)> = Vec::new();
-    let mut lines = content(plain).peekable();
-    while let Some((at, line)) = lines.next() {
-        let Some(("kind", value)) = first(line).filter(|_| indent(line) == top) else { continue };
-        let below = lines.peek().map(|(_, below)| below.trim()).unwrap_or_default();
-        let value = if value.is_empty() { below } else { value };
-        if !kinds.iter().any(|(_, kind)| *kind == value) {
-            kinds.push((at, value));
-        }
-    }
-    let name = name(plain, top).map(|name| literally(&name)).unwrap_or_default();
-    object(&kinds, &name, before).unwrap_or_else(|| without_kind(plain))
-}
-
-/// An object of one of these kinds, which stand in these lines.
-fn object(kinds: &[(usize, &str)], name: &str, before: usize) -> Option<What> {
-    let (at, _) = kinds.first()?;
-    if kinds.iter().any(|(_, kind)| !is_literal(kind)) {
-        return Some(What::Unread("its kind is not literal"));
-    }
-    let is_kind = |kind: &str| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !kinds.iter().all(|(_, kind)| is_kind(kind)) {
-        return Some(What::Unread("its kind cannot be read"));
-    }
-    let kind = kinds.iter().map(|(_, kind)| *kind).collect::<Vec<_>>().join(" or ");
-    Some(What::Object { kind: super::told(&kind), name: super::told(name), line: line_number(before + at) })
-}
-
-/// A document that stands in brackets, as JSON does.
-fn in_brackets(plain: &str, before: usize) -> What {
-    if plain.len() > BRACKETS_LIMIT {
-        return What::Unread("it is too large to be read");
-    }
-    let (mut kinds, mut name, mut is_metadata) = (Vec::new(), None, false);
-    for pair in pairs(plain) {
-        match (pair.depth, pair.key) {
-            (1, "kind") => {
-                let at = (pair.value.as_ptr() as usize).saturating_sub(plain.as_ptr() as usize);
-                kinds.push((plain.get(..at).unwrap_or_default().matches('\n').count(), pair.value));
-            }
-            (1, key) => is_metadata = key == "metadata",
-            (2, "name") if is_metadata => name = name.or(Some(literally(pair.value))),
-            _ => {}
-        }
-    }
-    object(&kinds, &name.unwrap_or_default(), before).unwrap_or(What::Unread("no kind stands in it"))
-}
-
-/// The name that stands below `metadata:`.
-fn name(plain: &str, top: usize) -> Option<String> {
-    let mut lines = content(plain).map(|(_, line)| line);
-    let metadata =
-        lines.by_ref().find(|line| indent(line) == top && first(line).is_some_and(|(key, _)| key == "metadata"))?;
-    let in_line = pairs(metadata).skip(1).find(|pair| pair.key == "name" && pair.depth == 1);
-    if let Some(pair) = in_line {
-        return Some(pair.value.to_owned());
-    }
-    let mut children = lines.take_while(|line| indent(line) > top).peekable();
-    let depth = children.peek().map(|line| indent(line))?;
-    let mut generated = None;
-    for (key, value) in children.filter(|line| indent(line) == depth).filter_map(first) {
-        match key {
-            "name" => return Some(value.to_owned()),
-            "generateName" => generated = generated.or(Some(value)),
-            _ => {}
-        }
-    }
-    generated.map(|name| format!("{name}…"))
-}
-
-/// A document without a kind: nothing, or something that only rendering tells.
-fn without_kind(plain: &str) -> What {
-    match (content(plain).next().is_some(), plain.contains(PRINTS)) {
-        (false, false) => What::Nothing,
-        (false, true) => What::Unread("what it makes shows only when it is rendered"),
-        (true, _) => What::Unread("no kind stands in it"),
-    }
-}
-
-/// Whether a line is more than a blank, a comment, or actions alone.
-fn is_content(line: &str) -> bool {
-    let is_mark = |char: char| char.is_whitespace() || matches!(char, DECIDES | PRINTS);
-    let line = line.trim_start_matches(is_mark);
-    !(line.is_empty() || line.starts_with('#'))
-}
-
 /// Documents that are new or another, and were not understood; and lines in others that hide what they say.
 pub(super) fn unread(old: &Documents<'_>, new: &Documents<'_>) -> Vec<Unread> {
-    let known: HashSet<(&str, &str, &str)> =
-        old.all().map(|seen| (seen.template.part, seen.template.file, seen.text)).collect();
-    let mut telling = Telling::default();
-    for seen in new.all() {
-        let What::Unread(why) = seen.what else { continue };
-        let template = seen.template;
-        if !known.contains(&(template.part, template.file, seen.text)) {
-            telling.tell(template, (template.role != Role::Partial).then(|| line_number(seen.before)), why);
+    let known: HashSet<(&str, &str)> = old.all().map(|seen| (seen.template.part, seen.text)).collect();
+    let mut unread = Vec::new();
+    let mut tell = |template: &Template<'_>, line, why: &str| {
+        unread.push(Unread { file: template.path(), line, why: why.to_owned() });
+    };
+    for seen in new.all().filter(|seen| !known.contains(&(seen.template.part, seen.text))) {
+        if let What::Unread(why) = seen.what {
+            tell(seen.template, (seen.template.role != Role::Partial).then(|| line_number(seen.before)), why);
+        }
+        if let Some(line) = seen.lines().find(|line| line.plain.contains('*') && repeats(line.plain)) {
+            tell(seen.template, Some(line.number), "it has aliases, and what they repeat may be something else now");
         }
     }
     let mut had: HashMap<_, usize> = HashMap::new();
@@ -416,19 +336,24 @@ pub(super) fn unread(old: &Documents<'_>, new: &Documents<'_>) -> Vec<Unread> {
     for (template, hidden) in hidden(new) {
         match had.get_mut(&(template.part, hidden.lines, hidden.why)) {
             Some(left) if *left > 0 => *left -= 1,
-            _ => telling.tell(template, Some(hidden.line), hidden.why),
+            _ => tell(template, Some(hidden.line), hidden.why),
         }
     }
     let known: HashSet<&str> = old.templates().iter().map(|template| template.read.text.as_str()).collect();
     for template in new.templates() {
         if let Some(line) = template.facts().broken.filter(|_| !known.contains(template.read.text.as_str())) {
-            telling.tell(template, Some(line), "the template language cannot be read from there on");
+            tell(template, Some(line), "the template language cannot be read from there on");
         }
         if template.facts().is_full {
-            telling.tell(template, None, "it has more actions than any chart's: not all were looked at");
+            tell(template, None, "it has more actions than any chart's: not all were looked at");
         }
     }
-    telling.unread
+    unread
+}
+
+/// Whether a line repeats what has an anchor elsewhere.
+fn repeats(line: &str) -> bool {
+    pairs(line).any(|pair| is_alias(pair.key) || is_alias(pair.value))
 }
 
 /// Lines that hide something.
@@ -442,7 +367,7 @@ struct Hidden<'d> {
 /// Lines of templates whose actions hide what they say, or decide about other documents. Of a file of named templates all is
 /// hidden.
 fn hidden<'d>(documents: &'d Documents<'_>) -> impl Iterator<Item = (&'d Template<'d>, Hidden<'d>)> {
-    let manifests = documents.templates.iter().filter(|template| template.role == Role::Manifest);
+    let manifests = documents.templates.iter().filter(|template| template.role != Role::Partial);
     manifests.flat_map(|template| {
         let text = template.read.text.as_str();
         let begins: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
@@ -457,33 +382,17 @@ fn hidden<'d>(documents: &'d Documents<'_>) -> impl Iterator<Item = (&'d Templat
             .filter(|(_, line)| behind_separator(line).is_some())
             .map(|(at, _)| at + 1)
             .collect();
-        let is_wide = move |(first, last): &(u32, u32)| {
-            separators.get(separators.partition_point(|at| at <= first)).is_some_and(|at| at <= last)
+        let is_wide = move |block: &&Block| {
+            separators.get(separators.partition_point(|at| *at <= block.line)).is_some_and(|at| *at <= block.last)
         };
         let facts = template.facts();
-        let wide = facts.blocks.iter().filter(move |block| is_wide(block)).map(|(line, _)| {
-            (*line, 0, "it decides whether the documents below are made: that shows only when they are rendered")
+        let wide = facts.blocks.iter().filter(is_wide).map(|block| Hidden {
+            line: block.line,
+            lines: text.get(block.written.clone()).unwrap_or_default(),
+            why: "it decides whether the documents below are made: that shows only when they are rendered",
         });
-        let opaque = facts.opaque.iter().map(|(line, more)| {
-            (*line, *more, "actions make keys or lines of it: what they say shows only when it is rendered")
-        });
-        opaque.chain(wide).map(move |(line, more, why)| (template, Hidden { line, lines: from(line, more), why }))
+        let opaque =
+            facts.opaque.iter().map(move |((line, why), more)| Hidden { line: *line, lines: from(*line, *more), why });
+        opaque.chain(wide).map(move |hidden| (template, hidden))
     })
-}
-
-/// What is told as not read: of each file the first few for each reason.
-#[derive(Default)]
-struct Telling<'d> {
-    unread: Vec<Unread>,
-    of_file: HashMap<(&'d str, &'d str, &'static str), usize>,
-}
-
-impl<'d> Telling<'d> {
-    fn tell(&mut self, template: &'d Template<'d>, line: Option<u32>, why: &'static str) {
-        let told = self.of_file.entry((template.part, template.file, why)).or_default();
-        *told += 1;
-        if *told <= TOLD {
-            self.unread.push(Unread { file: template.path(), line, why: why.to_owned() });
-        }
-    }
 }

@@ -9,6 +9,10 @@ pub(super) const PRINTS: char = '\u{e000}';
 pub(super) const DECIDES: char = '\u{e001}';
 /// Stands for the chart's appVersion.
 pub(super) const APP_VERSION: char = '\u{e002}';
+/// Stands for the end of a line that an action prints before all else.
+pub(super) const BREAKS: char = '\u{e003}';
+/// Marks that stand for no text in their line.
+pub(super) const NO_TEXT: [char; 2] = [DECIDES, BREAKS];
 
 /// A key with its value, or a text alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +26,15 @@ pub(super) struct Pair<'t> {
 }
 
 /// Everything that may be a key or a value in this line, or in a text all of which stands in brackets.
-pub(super) fn pairs(line: &str) -> impl Iterator<Item = Pair<'_>> {
+pub(super) fn pairs(line: &str) -> impl Iterator<Item = Pair<'_>> + Clone {
     Reader::of(line)
+}
+
+/// How many brackets are open where the line ends.
+pub(super) fn open_brackets(line: &str) -> usize {
+    let mut reader = Reader::of(line);
+    reader.by_ref().for_each(drop);
+    reader.depth
 }
 
 /// The key that the line begins with, and its value.
@@ -42,9 +53,10 @@ pub(super) fn key<'t>(line: &'t str, key: &str) -> Option<&'t str> {
 
 /// Blanks, and what stands for no character.
 fn is_nothing(char: char) -> bool {
-    char.is_whitespace() || char == DECIDES || char == '\u{feff}'
+    char.is_whitespace() || NO_TEXT.contains(&char) || char == '\u{feff}'
 }
 
+#[derive(Clone)]
 struct Reader<'t> {
     line: &'t str,
     at: usize,
@@ -176,6 +188,10 @@ impl<'t> Reader<'t> {
                     end = at;
                     break;
                 }
+                BREAKS => {
+                    end = at;
+                    break;
+                }
                 char if char.is_whitespace() && next == Some('#') && self.at + at >= self.last_quote => {
                     end = at;
                     break;
@@ -204,10 +220,21 @@ fn closing(text: &str, quote: char) -> usize {
     text.len()
 }
 
+/// Whether a value is an alias of what stands elsewhere.
+pub(super) fn is_alias(text: &str) -> bool {
+    let is_name = |name: &str| name.chars().all(|char| char.is_ascii_alphanumeric() || "_-".contains(char));
+    text.strip_prefix('*').is_some_and(|name| !name.is_empty() && is_name(name))
+}
+
 /// Whether a value says no for sure; whether it says yes may be known only when it is rendered.
 pub(super) fn is_no(value: &str) -> bool {
     let value = value.trim_matches(|char: char| is_nothing(char) || ",]}".contains(char));
     ["false", "no", "off", "n", "null", "~"].iter().any(|no| value.eq_ignore_ascii_case(no))
+}
+
+/// Whether a value says yes for sure.
+pub(super) fn is_yes(value: &str) -> bool {
+    ["true", "yes", "on", "y"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
 }
 
 /// Whether a word stands in a text, and not as a part of another one.
@@ -224,22 +251,32 @@ pub(super) fn literally(text: &str) -> String {
     let mut out = String::new();
     for char in text.chars() {
         match char {
-            PRINTS | DECIDES | APP_VERSION if out.ends_with('…') => {}
-            PRINTS | DECIDES | APP_VERSION => out.push('…'),
+            char if is_mark(char) && out.ends_with('…') => {}
+            char if is_mark(char) => out.push('…'),
             char => out.push(char),
         }
     }
     out
 }
 
-/// Whether something stands in a text that an action decides or prints.
+/// Whether nothing stands in a text that an action decides or prints.
 pub(super) fn is_literal(text: &str) -> bool {
-    !text.contains([PRINTS, DECIDES, APP_VERSION])
+    !text.contains(is_mark)
+}
+
+/// What may stand before the first word of a line.
+pub(super) fn is_blank(char: char) -> bool {
+    matches!(char, ' ' | '\t') || NO_TEXT.contains(&char)
+}
+
+/// Whether it stands for an action.
+pub(super) fn is_mark(char: char) -> bool {
+    matches!(char, PRINTS | DECIDES | APP_VERSION | BREAKS)
 }
 
 /// How far a line stands to the right.
 pub(super) fn indent(line: &str) -> usize {
-    line.trim_start_matches(DECIDES).chars().take_while(|char| *char == ' ').count()
+    line.trim_start_matches(NO_TEXT).chars().take_while(|char| *char == ' ').count()
 }
 
 #[cfg(test)]

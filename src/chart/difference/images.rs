@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::documents::{Line, Role, Seen};
+use super::documents::{Line, Seen};
 use super::fields::{APP_VERSION, Pair, is_literal, key, literally, pairs};
-use super::objects::is_definition;
 use super::parts::Part;
 use super::values::{Defaults, Entry, Node, Step, at_line, path, windows};
 use super::{Changes, Image, Read, Unread, told};
@@ -101,8 +100,7 @@ fn of_templates(read: &Read<'_>, images: &mut Images) {
 
 /// The documents that may name images to be pulled.
 fn manifests<'d>(read: &'d Read<'_>) -> impl Iterator<Item = Seen<'d>> {
-    let is_definition = |seen: &Seen<'_>| seen.kinds().next().is_some() && seen.kinds().all(is_definition);
-    read.documents.all().filter(move |seen| seen.template.role != Role::Definition && !is_definition(seen))
+    read.documents.all().filter(|seen| !seen.is_definition())
 }
 
 /// The images that stand in a document.

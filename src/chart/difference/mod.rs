@@ -5,9 +5,11 @@
 //! Pure; knows no registry and no words for people.
 //!
 //! - `parts` takes a chart apart into itself and its subcharts.
-//! - `actions` takes the template language apart as Go does; `templates` tells what of a template stands there literally.
-//! - `fields` reads lines of YAML one by one; `documents` takes templates apart; `objects` compares what they make.
-//! - `powers` finds the lines that deserve a second look.
+//! - `actions` takes the template language apart as Go does; `calls` tells what its functions may hide.
+//! - `templates` tells what of a template stands there literally; `joints` which lines are not what they look like.
+//! - `fields` reads lines of YAML one by one; `documents` takes templates apart, `kinds` says what a document is; `objects`
+//!   compares what they make.
+//! - `words` are what deserves a second look; `powers` finds their lines, `conditions` what these stand under.
 //! - `values`, `images`, `about` compare default values, images, and what Chart.yaml says.
 //! - `patch` is the difference line by line.
 
@@ -19,11 +21,19 @@ mod about;
 
 mod actions;
 
+mod calls;
+
+mod conditions;
+
 mod documents;
 
 mod fields;
 
 mod images;
+
+mod joints;
+
+mod kinds;
 
 mod lines;
 
@@ -41,6 +51,8 @@ mod templates;
 
 mod values;
 
+mod words;
+
 pub use patch::{FilePatch, Hunk, HunkLine, Patched, patch};
 
 use documents::Documents;
@@ -48,7 +60,7 @@ use parts::{Parts, Unpacked};
 use values::Defaults;
 
 /// The rules of comparing: raised whenever the same two archives give another difference.
-pub const REVISION: u32 = 3;
+pub const REVISION: u32 = 4;
 
 /// The most entries of one list.
 pub const ENTRY_LIMIT: usize = 500;
@@ -133,7 +145,7 @@ pub enum Matter {
     Privileged,
     /// A path of the node in a pod.
     HostPath,
-    /// A namespace of the node in a pod.
+    /// A namespace or a port of the node in a pod.
     HostNamespace,
     /// A rule for everything.
     Wildcard,
@@ -285,11 +297,11 @@ pub fn compare(old: &Chart, new: &Chart) -> Difference {
     let (old, new) = (Read::of(&old), Read::of(&new));
     let dependencies = about::dependencies(old.parts, new.parts);
     let mut notices = about::notices(old.parts, new.parts, &dependencies);
-    let (rights, too_much) = powers::notices(&old, &new);
+    let (rights, hidden) = powers::notices(&old, &new);
     notices.extend(rights);
     let (old_images, new_images) = (images::of(&old), images::of(&new));
     let mut unread = unread(&old, &new);
-    unread.extend(too_much);
+    unread.extend(hidden);
     unread.extend(images::too_many(&new_images));
     let objects = objects::compare(&old.documents, &new.documents, &mut notices);
     Difference {
@@ -323,9 +335,8 @@ fn unread(old: &Read<'_>, new: &Read<'_>) -> Vec<Unread> {
     unread.extend(documents::unread(&old.documents, &new.documents));
     unread.extend(images::unread(old, new));
     unread.extend(values::unread(&old.values, &new.values));
-    if new.documents.templates().iter().any(|template| template.facts().tpl.is_some()) {
-        unread.extend(values::templates(&old.values, &new.values));
-    }
+    let uses_tpl = new.documents.templates().iter().any(|template| template.facts().tpl.is_some());
+    unread.extend(values::hidden(&old.values, &new.values, uses_tpl));
     unread.extend(loaded::unread(old, new));
     unread
 }

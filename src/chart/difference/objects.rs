@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::documents::{Documents, Line, Seen, What};
-use super::fields::{DECIDES, PRINTS, first, indent, is_literal, is_no, key, pairs};
-use super::{Change, Changes, Matter, Notice, Object, told};
+use super::documents::{Documents, Line, Seen};
+use super::fields::{PRINTS, first, indent, is_blank, is_literal, is_mark, is_no, key, pairs};
+use super::kinds::What;
+use super::{Change, Changes, Matter, Notice, Object, told, words};
 
 /// How many words of a role that says more are told.
-const WORDS: usize = 6;
+const TOLD: usize = 6;
 
 /// What an object is known by: part, kind, name.
 type Identity<'d> = (&'d str, &'d str, &'d str);
@@ -25,7 +26,7 @@ struct Made<'d> {
 
 impl Made<'_> {
     fn told(&self) -> Object {
-        let (kind, name) = (self.kind.to_owned(), self.name.to_owned());
+        let (kind, name) = (told(self.kind), self.name.to_owned());
         Object { kind, name, file: self.seen.template.path(), line: self.line }
     }
 
@@ -118,7 +119,7 @@ fn without_equals<'d>(
 fn look(old: Option<&Made<'_>>, new: Option<&Made<'_>>, notices: &mut Vec<Notice>) {
     match (old, new) {
         (None, Some(new)) => {
-            if let Some(matter) = new.seen.kinds().filter_map(matter).min() {
+            if let Some(matter) = new.seen.kinds().filter_map(words::kind).min() {
                 notices.push(new.notice(matter, &format!("{} {}", new.kind, new.name)));
             }
         }
@@ -136,21 +137,8 @@ fn look(old: Option<&Made<'_>>, new: Option<&Made<'_>>, notices: &mut Vec<Notice
     }
 }
 
-/// Why a new object of this kind deserves a second look, if it does.
-pub(super) fn matter(kind: &str) -> Option<Matter> {
-    Some(match kind {
-        "ClusterRole" => Matter::ClusterRole,
-        "ClusterRoleBinding" => Matter::ClusterRoleBinding,
-        "Role" => Matter::Role,
-        "RoleBinding" => Matter::RoleBinding,
-        "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" | "APIService" => Matter::Webhook,
-        "CustomResourceDefinition" => Matter::Crd,
-        _ => return None,
-    })
-}
-
-pub(super) fn is_definition(kind: &str) -> bool {
-    kind == "CustomResourceDefinition"
+fn is_definition(kind: &str) -> bool {
+    words::kind(kind) == Some(Matter::Crd)
 }
 
 pub(super) fn is_role(kind: &str) -> bool {
@@ -191,7 +179,7 @@ fn rules<'d>(seen: &Seen<'d>) -> Vec<Rule<'d>> {
     };
     let (mut rules, mut key, mut dash) = (vec![Rule::default()], "", None);
     for line in seen.lines().skip_while(|line| !is_section(line)) {
-        let bare = line.plain.trim_start_matches([' ', DECIDES]);
+        let bare = line.plain.trim_start_matches(is_blank);
         if bare.starts_with('-') {
             let right = indent(line.plain);
             if *dash.get_or_insert(right) == right {
@@ -234,8 +222,8 @@ fn more_rules(old: &[Rule<'_>], new: &[Rule<'_>]) -> Vec<String> {
     }
     let uncovered = new.iter().filter(|rule| !old.iter().any(|other| rule.is_within(other)));
     let words: Vec<String> = uncovered.flat_map(|rule| &rule.words).map(|(_, word)| told(word)).collect();
-    let is_cut = words.len() > WORDS;
-    words.into_iter().take(WORDS).chain(is_cut.then(|| "…".to_owned())).collect()
+    let is_cut = words.len() > TOLD;
+    words.into_iter().take(TOLD).chain(is_cut.then(|| "…".to_owned())).collect()
 }
 
 /// Words that are new in the new text, else those that stand more often there, in its order, each once.
@@ -256,8 +244,8 @@ fn more_words(old: &[&str], new: &[&str]) -> Vec<String> {
         }
     }
     let words = if unknown.is_empty() { more } else { unknown };
-    let is_cut = words.len() > WORDS;
-    words.into_iter().take(WORDS).map(told).chain(is_cut.then(|| "…".to_owned())).collect()
+    let is_cut = words.len() > TOLD;
+    words.into_iter().take(TOLD).map(told).chain(is_cut.then(|| "…".to_owned())).collect()
 }
 
 fn versions_changed(old: &Made<'_>, new: &Made<'_>, notices: &mut Vec<Notice>) {
@@ -279,7 +267,7 @@ fn versions_changed(old: &Made<'_>, new: &Made<'_>, notices: &mut Vec<Notice>) {
 /// The versions of a definition that are served, with their lines: the list `versions` below `spec`, as it stands.
 fn served_versions(seen: &Seen<'_>) -> BTreeMap<String, u32> {
     let is_said = |line: &Line<'_>| {
-        let line = line.plain.trim_start_matches([' ', '\t', DECIDES, PRINTS]);
+        let line = line.plain.trim_start_matches(|char: char| char.is_whitespace() || is_mark(char));
         !(line.is_empty() || line.starts_with('#'))
     };
     let mut lines = seen.lines().filter(is_said);
@@ -289,19 +277,19 @@ fn served_versions(seen: &Seen<'_>) -> BTreeMap<String, u32> {
     let mut within = within.skip_while(|line| key(line.plain, "versions").is_none()).peekable();
     let Some(head) = within.next().filter(|head| !head.plain.contains('[')) else { return in_brackets(seen) };
     let head = indent(head.plain);
-    if !within.peek().is_some_and(|line| line.plain.trim_start_matches([' ', DECIDES]).starts_with('-')) {
+    if !within.peek().is_some_and(|line| line.plain.trim_start_matches(is_blank).starts_with('-')) {
         return in_brackets(seen);
     }
     let mut list = within.take_while(|line| {
         let right = indent(line.plain);
-        right > head || (right == head && line.plain.trim_start_matches(DECIDES).trim_start().starts_with('-'))
+        right > head || (right == head && line.plain.trim_start_matches(is_blank).starts_with('-'))
     });
     let mut versions = Versions::default();
     let mut dash = None;
     for line in list.by_ref() {
         let depth = indent(line.plain);
         let dash = *dash.get_or_insert(depth);
-        let (depth, text) = match line.plain.trim_start_matches([' ', DECIDES]).strip_prefix('-') {
+        let (depth, text) = match line.plain.trim_start_matches(is_blank).strip_prefix('-') {
             Some(rest) if depth == dash => {
                 versions.begin(line.number);
                 let rest_depth = depth + 1 + (rest.len() - rest.trim_start().len());

@@ -1,113 +1,37 @@
 //! A template as lines: what it says literally, with marks where only rendering tells.
 //!
-//! Owns what an action may hide: keys, lines and whole parts that it makes are told as not read, unless its words say that
+//! Owns what of it is hidden: keys, lines and whole parts that actions make are told as not read, unless their words say that
 //! they come from values, from files or from named templates, which are looked at themselves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use super::actions::{Action, Piece, Pieces, Token};
-use super::fields::{APP_VERSION, DECIDES, PRINTS, is_literal, mentions, pairs};
-use super::line_number;
+use super::calls::{self, LINE_ENDS, Makes};
+use super::fields::{APP_VERSION, BREAKS, DECIDES, PRINTS, is_mark};
+use super::{joints, line_number, words};
 
 /// The most entries that are kept of each kind.
 const FACT_LIMIT: usize = 10_000;
+/// The most bytes of a line that is looked at word by word.
+pub(super) const LINE_LIMIT: usize = 16 << 10;
+
+/// Why a line is not read.
+const ASSEMBLED: &str = "actions make keys or lines of it: what they say shows only when it is rendered";
+const TOO_LONG: &str = "a line of it is too long to be read word by word";
 
 /// Words of actions that print nothing themselves.
 const QUIET: [&str; 9] = ["if", "else", "end", "with", "range", "define", "break", "continue", "fail"];
-/// Functions whose first text is only compared, or is told to whoever installs the chart.
-const COMPARING: [&str; 10] = [
-    "if",
-    "fail",
-    "required",
-    "contains",
-    "hasPrefix",
-    "hasSuffix",
-    "regexMatch",
-    "splitList",
-    "trimPrefix",
-    "trimSuffix",
-];
-/// Functions that hand on what values, files and named templates say.
-const HANDING_ON: [&str; 53] = [
-    "toYaml",
-    "toJson",
-    "toPrettyJson",
-    "nindent",
-    "indent",
-    "default",
-    "omit",
-    "pick",
-    "merge",
-    "mergeOverwrite",
-    "mustMerge",
-    "mustMergeOverwrite",
-    "concat",
-    "append",
-    "prepend",
-    "coalesce",
-    "required",
-    "trim",
-    "quote",
-    "squote",
-    "toString",
-    "ternary",
-    "and",
-    "or",
-    "not",
-    "eq",
-    "ne",
-    "lt",
-    "gt",
-    "le",
-    "ge",
-    "hasKey",
-    "get",
-    "index",
-    "empty",
-    "len",
-    "first",
-    "last",
-    "lookup",
-    "tpl",
-    "kindIs",
-    "typeIs",
-    "true",
-    "false",
-    "nil",
-    "deepCopy",
-    "fail",
-    "trimSuffix",
-    "trimPrefix",
-    "include",
-    "template",
-    "block",
-    "keys",
-];
-/// Functions that make what a named template is given.
-const GIVING: [&str; 6] = ["dict", "list", "printf", "set", "print", "tuple"];
-/// Functions after which nobody sees any more what a text said.
-const DISGUISING: [&str; 12] = [
-    "b64dec",
-    "b32dec",
-    "fromYaml",
-    "fromJson",
-    "fromToml",
-    "fromYamlArray",
-    "fromJsonArray",
-    "regexReplaceAll",
-    "regexReplaceAllLiteral",
-    "untitle",
-    "camelcase",
-    "println",
-];
+/// Functions that change what they are given for everybody.
+const CHANGING: [&str; 5] = ["set", "merge", "mergeOverwrite", "mustMerge", "mustMergeOverwrite"];
 
 /// The fields of Chart.yaml that are told where they change, or cannot be more than a name.
 const PLAIN_FIELDS: [&str; 8] =
     [".Name", ".Version", ".AppVersion", ".ApiVersion", ".APIVersion", ".KubeVersion", ".Type", ".IsRoot"];
 /// The file with the others.
 const CHART_YAML: &str = "Chart.yaml";
-/// What ends a line for YAML.
-const LINE_ENDS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+/// What reads files of the chart.
+const READING: [&str; 6] = [".Get", ".GetBytes", ".Lines", ".Glob", ".AsConfig", ".AsSecrets"];
 
 /// A template, read.
 pub(super) struct Template {
@@ -121,10 +45,12 @@ pub(super) struct Template {
 /// What its actions do.
 #[derive(Default)]
 pub(super) struct Facts {
-    /// Lines that an action makes in a way that hides what they say, and how many from there on.
-    pub(super) opaque: BTreeMap<u32, u32>,
-    /// Where a condition or a named template begins, and its last line.
-    pub(super) blocks: Vec<(u32, u32)>,
+    /// Lines that hide what they say, and why; and how many from there on.
+    pub(super) opaque: BTreeMap<(u32, &'static str), u32>,
+    /// Conditions, loops and named templates.
+    pub(super) blocks: Vec<Block>,
+    /// All that is said of variables.
+    pub(super) assigned: String,
     /// Whether it has more of something than is kept.
     pub(super) is_full: bool,
     /// What it asks the cluster for.
@@ -141,6 +67,16 @@ pub(super) struct Facts {
     pub(super) defines: bool,
     /// Where the template language cannot be read any more.
     pub(super) broken: Option<u32>,
+}
+
+/// What stands from a condition, a loop or the like to its end.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub(super) line: u32,
+    /// The line of its end.
+    pub(super) last: u32,
+    /// Where the action that opens it stands in the text.
+    pub(super) written: Range<usize>,
 }
 
 /// Files that a template reads.
@@ -166,19 +102,25 @@ impl Reads {
     }
 }
 
-/// Reads a template; `words` are what deserves a second look.
-pub(super) fn read(source: &str, words: &[&str]) -> Template {
+/// Reads a template.
+pub(super) fn read(source: &str) -> Template {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let mut builder = Builder { words, ..Builder::default() };
+    let mut builder = Builder::default();
     for piece in Pieces::of(source) {
         builder.piece(&piece, source);
     }
     builder.finish()
 }
 
+/// Reads a text that is no template in the same way.
+pub(super) fn as_it_stands(source: &str) -> Template {
+    let mut builder = Builder::default();
+    builder.literal(source.strip_prefix('\u{feff}').unwrap_or(source));
+    builder.finish()
+}
+
 #[derive(Default)]
-struct Builder<'w> {
-    words: &'w [&'w str],
+struct Builder {
     text: String,
     plain: String,
     facts: Facts,
@@ -192,24 +134,22 @@ struct Builder<'w> {
     begin_line: usize,
     /// What its actions are.
     row: Row,
-    /// Where the blocks begin that are open.
-    open: Vec<u32>,
+    /// The blocks that are open: each with its conditions.
+    open: Vec<Vec<(u32, Range<usize>)>>,
+    /// Variables that hold what nobody can read, and where that is given to them: not told before they are used.
+    strange: HashMap<String, Vec<(usize, usize)>>,
 }
 
 /// The actions of one line.
 #[derive(Default)]
 struct Row {
-    /// How many print.
-    prints: usize,
-    /// Whether one prints what does not simply hand something on.
-    is_strange: bool,
-    /// Whether one prints something again and again.
+    /// Whether one puts texts together, or prints something again and again.
     repeats: bool,
     /// Whether it has more than blanks and conditions.
     says: bool,
 }
 
-impl Builder<'_> {
+impl Builder {
     fn piece(&mut self, piece: &Piece<'_>, source: &str) {
         match piece {
             Piece::Text(range) => self.literal(&source[range.clone()]),
@@ -251,12 +191,14 @@ impl Builder<'_> {
                 self.lines += 1;
                 self.end_line();
             }
-            self.row.says |= !line.trim().is_empty();
-            self.plain.extend(line.chars().map(|char| match char {
-                PRINTS | DECIDES | APP_VERSION => char::REPLACEMENT_CHARACTER,
-                char => char,
-            }));
+            self.print(line);
         }
+    }
+
+    /// A part of a line.
+    fn print(&mut self, text: &str) {
+        self.row.says |= !text.trim().is_empty();
+        self.plain.extend(text.chars().map(|char| if is_mark(char) { char::REPLACEMENT_CHARACTER } else { char }));
     }
 
     fn end_line(&mut self) {
@@ -270,108 +212,150 @@ impl Builder<'_> {
         (self.owed, self.begin, self.begin_line) = (0, self.plain.len(), self.lines);
     }
 
-    /// Whether the actions of the line that ends here hide what it says.
+    /// Whether the line that ends here hides what it says.
     fn judge(&mut self) {
         let row = std::mem::take(&mut self.row);
         let line = &self.plain[self.begin..];
-        let is_escaped = escapes_letters(line);
-        if is_literal(line) && !is_escaped {
-            return;
-        }
-        let is_alone = row.prints > 0
-            && line.chars().all(|char| char.is_whitespace() || matches!(char, PRINTS | DECIDES | APP_VERSION));
-        let hides = if is_alone {
-            row.is_strange || row.repeats || row.prints > 1
+        let is_assembled = joints::is_assembled(line, row.repeats);
+        let why = if is_assembled || joints::is_disguised(line) {
+            ASSEMBLED
+        } else if line.len() > LINE_LIMIT && words::mentioned(line).is_some() {
+            TOO_LONG
         } else {
-            pairs(line).any(|pair| !is_literal(pair.key))
+            return;
         };
-        if hides || is_escaped {
-            self.opaque(self.begin_line, self.lines.saturating_sub(self.begin_line + 1));
-        }
+        self.opaque(self.begin_line, self.lines.saturating_sub(self.begin_line + 1), why);
     }
 
     /// This line and so many more hide what they say.
-    fn opaque(&mut self, at: usize, more: usize) {
+    fn opaque(&mut self, at: usize, more: usize, why: &'static str) {
         let opaque = &mut self.facts.opaque;
         self.facts.is_full |= opaque.len() >= FACT_LIMIT;
         if opaque.len() < FACT_LIMIT {
             let more = u32::try_from(more).unwrap_or(u32::MAX);
-            let known = opaque.entry(line_number(at)).or_default();
+            let known = opaque.entry((line_number(at), why)).or_default();
             *known = more.max(*known);
         }
     }
 
     fn action(&mut self, action: &Action<'_>, written: &str) {
         let (line, more) = (line_number(self.lines), written.matches('\n').count());
-        let words: Vec<&str> = action
-            .tokens
-            .iter()
-            .filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None })
-            .collect();
-        self.facts(action, &words, written, line);
-        let has = |some: &[&str]| words.iter().any(|word| some.contains(word));
-        let is_quiet = matches!(action.tokens.first(), Some(Token::Word(word)) if QUIET.contains(word));
-        if is_quiet {
-            self.block(words.first().copied().unwrap_or_default(), line);
-        }
-        let decides = matches!(words.as_slice(), ["if" | "fail", ..] | ["else", "if", ..]);
+        self.note(action, written, line);
+        let keyword = match action.tokens.first() {
+            Some(Token::Word(word)) => *word,
+            _ => "",
+        };
+        self.block(keyword, line, self.text.len()..self.text.len() + written.len(), action.tokens.len() > 1);
+        let is_quiet = QUIET.contains(&keyword);
+        let assigns = action.tokens.contains(&Token::Assigns);
+        // What is only decided is not printed.
+        let takes = assigns || action.words().any(|word| matches!(word, "with" | "range"));
+        let makes = if is_quiet && !takes { Makes::Nothing } else { calls::makes(action) };
         // A multi-line one that names an image is known by its first line alone otherwise.
-        let hides = has(&DISGUISING) || makes_lines(action) || more > 0 && self.facts.names.contains(&line);
-        if hides && !decides {
-            self.opaque(self.lines, more);
+        let hides = makes == Makes::Other || makes != Makes::Nothing && more > 0 && self.facts.names.contains(&line);
+        let uses = self.uses(action, makes);
+        if assigns {
+            self.facts.assigned.push_str(written);
         }
-        let assigns = action.tokens.iter().position(|token| *token == Token::Assigns);
-        if assigns.is_some() && !is_quiet {
-            return;
+        if assigns && !is_quiet {
+            self.assign(action, hides, uses, more);
+        } else if is_quiet {
+            if hides {
+                self.opaque(self.lines, more, ASSEMBLED);
+            }
+            self.row.repeats |= keyword == "range";
+            self.plain.push(DECIDES);
+        } else {
+            if hides {
+                self.opaque(self.lines, more, ASSEMBLED);
+            }
+            self.prints(action, makes, more);
         }
+    }
+
+    /// What an action prints.
+    fn prints(&mut self, action: &Action<'_>, makes: Makes, more: usize) {
         match action.tokens.as_slice() {
-            [Token::Text(text)] if !text.contains(LINE_ENDS) => {
-                self.row.says = true;
-                return self.plain.push_str(text);
+            [Token::Text(text)] if !text.contains(LINE_ENDS) => return self.print(text),
+            [.., Token::Field(".Chart") | Token::Chain(".Chart"), Token::Chain(".AppVersion")]
+                if action.tokens.len() <= 3 && action.words().next().is_none() =>
+            {
+                self.plain.push(APP_VERSION);
             }
-            [Token::Field(".Chart"), Token::Field(".AppVersion")]
-            | [Token::Field("$"), Token::Field(".Chart"), Token::Field(".AppVersion")] => {
-                self.row.says = true;
-                return self.plain.push(APP_VERSION);
+            _ if action.calls().outer.last() == Some(&"nindent") => {
+                // It prints on lines of its own.
+                if makes == Makes::Joined {
+                    self.opaque(self.lines, more, ASSEMBLED);
+                }
+                self.plain.extend([BREAKS, PRINTS]);
             }
-            _ => {}
-        }
-        if is_quiet {
-            self.row.repeats |= words.first() == Some(&"range");
-            return self.plain.push(DECIDES);
-        }
-        let gives = has(&["include", "template", "block"]);
-        let is_strange = words.iter().any(|word| !(HANDING_ON.contains(word) || gives && GIVING.contains(word)));
-        if has(&["nindent"]) {
-            // It prints on lines of its own.
-            if is_strange {
-                self.opaque(self.lines, more);
+            _ => {
+                self.row.repeats |= makes == Makes::Joined;
+                self.plain.push(PRINTS);
             }
-            return self.plain.push(DECIDES);
         }
         self.row.says = true;
-        self.row.prints += 1;
-        self.row.is_strange |= is_strange;
-        self.plain.push(PRINTS);
+    }
+
+    /// A variable is given something. What changes something else is told at once: nobody sees where that is used.
+    fn assign(&mut self, action: &Action<'_>, hides: bool, uses: bool, more: usize) {
+        let Some(Token::Field(variable)) = action.tokens.first() else { return };
+        if hides && action.words().any(|word| CHANGING.contains(&word)) {
+            self.opaque(self.lines, more, ASSEMBLED);
+        }
+        if hides || uses {
+            self.strange.entry((*variable).to_owned()).or_default().push((self.lines, more));
+        }
+    }
+
+    /// Whether it uses variables that hold what nobody can read: what was given to them is told now.
+    fn uses(&mut self, action: &Action<'_>, makes: Makes) -> bool {
+        let mut uses = false;
+        if self.strange.is_empty() || makes == Makes::Nothing {
+            return uses;
+        }
+        let assigned = action.tokens.iter().position(|token| *token == Token::Assigns).map_or(0, |at| at + 1);
+        for token in action.tokens.iter().skip(assigned) {
+            let Token::Field(variable) = token else { continue };
+            let Some(places) = self.strange.get_mut(*variable) else { continue };
+            for (at, more) in std::mem::take(places) {
+                self.opaque(at, more, ASSEMBLED);
+            }
+            uses = true;
+        }
+        if uses {
+            self.opaque(self.lines, 0, ASSEMBLED);
+        }
+        uses
     }
 
     /// A block begins or ends.
-    fn block(&mut self, word: &str, line: u32) {
-        match word {
-            "if" | "with" | "range" | "define" | "block" => self.open.push(line),
+    fn block(&mut self, keyword: &str, line: u32, written: Range<usize>, is_condition: bool) {
+        match keyword {
+            "if" | "with" | "range" | "define" | "block" => self.open.push(vec![(line, written)]),
+            "else" if is_condition => {
+                if let Some(open) = self.open.last_mut() {
+                    open.push((line, written));
+                }
+            }
             "end" => {
-                let begun = self.open.pop();
-                self.facts.is_full |= self.facts.blocks.len() >= FACT_LIMIT;
-                self.facts.blocks.extend(begun.map(|begun| (begun, line)).filter(|_| !self.facts.is_full));
+                for (begun, written) in self.open.pop().unwrap_or_default() {
+                    self.facts.is_full |= self.facts.blocks.len() >= FACT_LIMIT;
+                    if !self.facts.is_full {
+                        self.facts.blocks.push(Block { line: begun, last: line, written });
+                    }
+                }
             }
             _ => {}
         }
     }
 
-    fn facts(&mut self, action: &Action<'_>, words: &[&str], written: &str, line: u32) {
+    /// Takes note of what an action asks for and says.
+    fn note(&mut self, action: &Action<'_>, written: &str, line: u32) {
         let facts = &mut self.facts;
-        facts.defines |= words.contains(&"define") || words.contains(&"block");
-        if words.contains(&"tpl") {
+        let has = |word: &str| action.words().any(|known| known == word);
+        facts.defines |= has("define") || has("block");
+        if has("tpl") {
             facts.tpl = facts.tpl.or(Some(line));
         }
         let most = facts.lookups.len().max(facts.names.len()).max(facts.says.len()).max(facts.reads.len());
@@ -379,46 +363,46 @@ impl Builder<'_> {
             facts.is_full = true;
             return;
         }
-        if words.contains(&"lookup") {
+        if has("lookup") {
             facts.lookups.push((line, asked(written).to_owned()));
         }
+        let decides = has("if");
         for (at, token) in action.tokens.iter().enumerate() {
+            let before = at.checked_sub(1).and_then(|before| action.tokens.get(before));
             match token {
                 Token::Text(text) => {
-                    let before = at.checked_sub(1).and_then(|before| action.tokens.get(before));
                     let is_name = matches!(
                         before,
                         Some(Token::Word("include" | "template" | "block" | "define" | "hasKey" | "get"))
                     );
-                    if !is_name && action.tokens.len() > 1 && names_something(text) && words.first() != Some(&"if") {
+                    if !is_name && action.tokens.len() > 1 && names_something(text) && !decides {
                         facts.names.insert(line);
                     }
-                    if text == "Files" {
-                        facts.reads.insert(Reads::Any);
+                    match text.as_str() {
+                        "Files" => _ = facts.reads.insert(Reads::Any),
+                        "Chart" => _ = facts.reads.insert(Reads::File(CHART_YAML.to_owned())),
+                        _ => {}
                     }
-                    if text == "Chart" {
-                        facts.reads.insert(Reads::File(CHART_YAML.to_owned()));
-                    }
-                    if self.words.iter().any(|word| mentions(text, word)) {
+                    if words::mentioned(text).is_some() {
                         facts.says.push((line, text.clone()));
                     }
                 }
                 // What Chart.yaml says besides may be any text.
-                Token::Field(".Chart") if !matches!(action.tokens.get(at + 1), Some(Token::Field(field)) if PLAIN_FIELDS.contains(field)) =>
+                Token::Field(".Chart") | Token::Chain(".Chart") if !matches!(action.tokens.get(at + 1), Some(Token::Chain(field)) if PLAIN_FIELDS.contains(field)) =>
                 {
                     facts.reads.insert(Reads::File(CHART_YAML.to_owned()));
                 }
-                Token::Field(".Files") => {
-                    facts.reads.insert(match (action.tokens.get(at + 1), action.tokens.get(at + 2)) {
-                        (Some(Token::Field(".Get" | ".GetBytes" | ".Lines")), Some(Token::Text(file))) => {
-                            Reads::File(file.clone())
-                        }
-                        (Some(Token::Field(".Glob")), Some(Token::Text(pattern))) => {
-                            let end = pattern.find(['*', '?', '[', '{', '\\']).unwrap_or(pattern.len());
-                            Reads::Below(pattern[..end].to_owned())
-                        }
-                        _ => Reads::Any,
-                    });
+                Token::Field(".Files") | Token::Chain(".Files") => {
+                    facts.reads.insert(read_by(action.tokens.get(at + 1), action.tokens.get(at + 2)));
+                }
+                Token::Field(method) | Token::Chain(method)
+                    if READING.contains(method)
+                        && !matches!(
+                            before,
+                            Some(Token::Field(".Files") | Token::Chain(".Files") | Token::Sign(')'))
+                        ) =>
+                {
+                    facts.reads.insert(Reads::Any);
                 }
                 _ => {}
             }
@@ -430,6 +414,18 @@ impl Builder<'_> {
         self.plain.extend(std::iter::repeat_n('\n', self.owed));
         let Self { text, plain, facts, .. } = self;
         Template { text, plain, facts }
+    }
+}
+
+/// What `.Files` is asked for.
+fn read_by(method: Option<&Token<'_>>, given: Option<&Token<'_>>) -> Reads {
+    match (method, given) {
+        (Some(Token::Chain(".Get" | ".GetBytes" | ".Lines")), Some(Token::Text(file))) => Reads::File(file.clone()),
+        (Some(Token::Chain(".Glob")), Some(Token::Text(pattern))) => {
+            let end = pattern.find(['*', '?', '[', '{', '\\']).unwrap_or(pattern.len());
+            Reads::Below(pattern[..end].to_owned())
+        }
+        _ => Reads::Any,
     }
 }
 
@@ -446,24 +442,6 @@ fn push_lines(out: &mut String, text: &str, lines: &mut usize) {
     }
 }
 
-/// A text that is no template, with the same lines.
-pub(super) fn as_it_stands(source: &str) -> Template {
-    let mut text = String::with_capacity(source.len());
-    push_lines(&mut text, source.strip_prefix('\u{feff}').unwrap_or(source), &mut 0);
-    Template { plain: text.clone(), text, facts: Facts::default() }
-}
-
-/// Whether a text of an action may make lines or keys of its own.
-fn makes_lines(action: &Action<'_>) -> bool {
-    action.tokens.iter().enumerate().any(|(at, token)| {
-        let Token::Text(text) = token else { return false };
-        let before = at.checked_sub(1).and_then(|before| action.tokens.get(before));
-        let is_compared = matches!(before, Some(Token::Word(word)) if COMPARING.contains(word));
-        let makes = text.contains(LINE_ENDS) || text.contains(": ") || text.ends_with(':') || text.contains("---");
-        makes && !is_compared
-    })
-}
-
 /// What a `lookup` asks for.
 fn asked(action: &str) -> &str {
     let Some((_, rest)) = action.split_once("lookup").filter(|(_, rest)| !rest.contains("lookup")) else {
@@ -476,24 +454,4 @@ fn asked(action: &str) -> &str {
 fn names_something(text: &str) -> bool {
     let rest = ["%s", "%v", "%d", "%q"].iter().fold(text.to_owned(), |text, verb| text.replace(verb, ""));
     rest.chars().any(char::is_alphanumeric) && text.contains(['/', '.', ':', '@'])
-}
-
-/// Whether letters are written as escapes, as only who hides a word does.
-fn escapes_letters(line: &str) -> bool {
-    let mut rest = line;
-    while let Some((_, after)) = rest.split_once('\\') {
-        let digits = match after.as_bytes().first() {
-            Some(b'x') => 2,
-            Some(b'u') => 4,
-            Some(b'U') => 8,
-            _ => 0,
-        };
-        let code = after.get(1..=digits).filter(|_| digits > 0).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-        if code.and_then(char::from_u32).is_some_and(|char| char.is_ascii_alphanumeric() || "*./:-".contains(char)) {
-            return true;
-        }
-        // What is escaped itself escapes nothing.
-        rest = after.get(after.chars().next().map_or(0, char::len_utf8)..).unwrap_or_default();
-    }
-    false
 }

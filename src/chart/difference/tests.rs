@@ -8,6 +8,7 @@ use crate::chart;
 
 mod evasions;
 mod hostile;
+mod pieces;
 mod templates;
 
 const CHART_YAML: (&str, &str) = ("Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0\nappVersion: \"2.0\"\n");

@@ -11,6 +11,7 @@ use super::super::load::FLOW_LIMIT;
 use super::super::quoted;
 use super::super::yaml::SIZE_LIMIT;
 use super::parts::Parts;
+use super::words::may_be_half;
 use super::{Change, Changes, TEXT_LIMIT, Unread, Value};
 
 mod plainly;
@@ -167,7 +168,7 @@ impl Leaf<'_> {
         self.nth_key(0).unwrap_or_default()
     }
 
-    /// The key before the last one.
+    /// The key before the last one; of an entry of a list, the list's.
     pub(super) fn parent(&self) -> Option<&str> {
         self.nth_key(1)
     }
@@ -266,12 +267,22 @@ pub(super) fn unread(old: &[Defaults<'_>], new: &[Defaults<'_>]) -> Vec<Unread> 
     unread
 }
 
-/// Default values that are templates and were not before: a chart that uses `tpl` makes something of them.
-pub(super) fn templates(old: &[Defaults<'_>], new: &[Defaults<'_>]) -> Vec<Unread> {
+/// Default values that are new and whose meaning shows only when they are rendered: templates, where the chart makes templates
+/// of values, and what may be a piece of a word that a template puts together.
+pub(super) fn hidden(old: &[Defaults<'_>], new: &[Defaults<'_>], uses_tpl: bool) -> Vec<Unread> {
+    let why = |leaf: &Leaf<'_>| match leaf.value {
+        value if uses_tpl && value.contains("{{") => {
+            Some("a default value is a template: what it makes shows only when it is rendered")
+        }
+        value if may_be_half(value) => {
+            Some("a default value may be a part of a key: what that is shows only when it is rendered")
+        }
+        _ => None,
+    };
     let mut known = HashSet::new();
     for defaults in old {
         defaults.leaves(&mut |leaf| {
-            if is_template(leaf) {
+            if why(leaf).is_some() {
                 known.insert((defaults.part, leaf.path(), leaf.value.to_owned()));
             }
             true
@@ -279,22 +290,16 @@ pub(super) fn templates(old: &[Defaults<'_>], new: &[Defaults<'_>]) -> Vec<Unrea
     }
     let mut unread = Vec::new();
     for defaults in new {
-        let mut told = 0;
         defaults.leaves(&mut |leaf| {
-            if is_template(leaf) && !known.contains(&(defaults.part, leaf.path(), leaf.value.to_owned())) {
+            let why = why(leaf).filter(|_| !known.contains(&(defaults.part, leaf.path(), leaf.value.to_owned())));
+            unread.extend(why.map(|why| {
                 let file = quoted(&format!("{}{}", defaults.part, defaults.file));
-                let why = "a default value is a template: what it makes shows only when it is rendered";
-                unread.push(Unread { file, line: at_line(leaf.line), why: why.to_owned() });
-                told += 1;
-            }
-            told < 3
+                Unread { file, line: at_line(leaf.line), why: why.to_owned() }
+            }));
+            true
         });
     }
     unread
-}
-
-fn is_template(leaf: &Leaf<'_>) -> bool {
-    leaf.value.contains("{{")
 }
 
 fn in_both<'n, 'a>(
