@@ -8,9 +8,8 @@ use std::fmt::Display;
 use crate::chart::Version;
 use crate::diagnostic::Location;
 use crate::finding::{Code, Finding, Holder};
-use crate::lock::{Difference, Lockfile, Pin};
+use crate::lock::{Lockfile, Pin};
 use crate::oci::{Digest, Repository};
-use crate::plan::signers::signer_name;
 use crate::provenance::{KeyChanges, Keyring};
 use crate::settings::{
     Accept, Access, KeySigning, KeylessSigning, PastSigner, RegistrySettings, RootPath, SETTINGS_FILE, Settings,
@@ -32,14 +31,14 @@ pub struct Trusted<'a> {
 pub fn changes(base: Option<Trusted<'_>>, here: Trusted<'_>) -> Vec<Finding> {
     let mut told = Told(Vec::new());
     let Some(base) = base else {
-        everything(here.workspace, &mut told);
+        everything(here, &mut told);
         return told.0;
     };
     settings(&base.workspace.settings, &here.workspace.settings, &mut told);
     signing(base.workspace, here.workspace, &mut told);
     mirrors(base, here, &mut told);
     charts(base.workspace, here.workspace, &mut told);
-    pins(base, here, &mut told);
+    pins::changes(base, here, &mut told);
     keyrings(base, here, &mut told);
     told.0
 }
@@ -70,7 +69,8 @@ impl Told {
 }
 
 /// All that a workspace trusts, told as new.
-fn everything(here: &Workspace, told: &mut Told) {
+fn everything(here: Trusted<'_>, told: &mut Told) {
+    let Trusted { workspace: here, lockfile } = here;
     // Taken apart, so that a new field cannot be forgotten here.
     let Settings {
         publish,
@@ -95,7 +95,7 @@ fn everything(here: &Workspace, told: &mut Told) {
         exception(accept, "a new exception", told);
     }
     for mirror in &here.mirrors {
-        new_mirror(mirror, told);
+        new_mirror(mirror, lockfile, told);
     }
 }
 
@@ -230,7 +230,7 @@ fn mirrors(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
                 one_mirror(before, mirror, told);
                 versions(base.lockfile, before, mirror, told);
             }
-            None => new_mirror(mirror, told),
+            None => new_mirror(mirror, here.lockfile, told),
         }
     }
     for gone in base.workspace.mirrors.iter().filter(|mirror| !new.contains_key(&mirror.destination)) {
@@ -272,14 +272,19 @@ fn charts(base: &Workspace, here: &Workspace, told: &mut Told) {
     }
 }
 
-fn new_mirror(mirror: &Mirror, told: &mut Told) {
+/// The first trust in a mirror: whom it trusts, and who signed what is pinned of it.
+fn new_mirror(mirror: &Mirror, lockfile: &Lockfile, told: &mut Told) {
+    let keys = match mirror.trust.keyring {
+        Some(_) => format!(", `fingerprints`: {}", fingerprints(mirror)),
+        None => String::new(),
+    };
     let message = format!(
-        "{} is new: it trusts {} with {}, provenance {}, `fingerprints`: {}",
+        "{} is new: it trusts {} with {}, provenance {}{keys}{}",
         mirror.destination,
         mirror.source,
         keyring(mirror),
         required(mirror),
-        fingerprints(mirror)
+        pins::signed_by(lockfile.of(&mirror.destination))
     );
     told.say(&mirror.trust.location, message);
 }
@@ -319,58 +324,6 @@ fn keyring(mirror: &Mirror) -> String {
         Some(KeyringSource::Path { path, digest }) => format!("{path} ({digest})"),
         Some(KeyringSource::Url(url)) => url.to_string(),
         None => "no keyring".to_owned(),
-    }
-}
-
-fn pins(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
-    for pin in here.lockfile.pins() {
-        match base.lockfile.get(&pin.destination, &pin.version) {
-            Some(old) => one_pin(old, pin, told),
-            None => new_pin(base.lockfile, pin, told),
-        }
-    }
-    // Mirrors and versions that are declared no longer were told as such.
-    let mirrors = by_destination(here.workspace);
-    for pin in base.lockfile.pins() {
-        let declared = mirrors
-            .get(&pin.destination)
-            .and_then(|mirror| mirror.versions.iter().find(|declared| declared.version == pin.version));
-        if let (Some(declared), None) = (declared, here.lockfile.get(&pin.destination, &pin.version)) {
-            let message = "its pin is gone while the version is still declared: a new one takes whatever bytes the source has by then";
-            let finding = Finding::of(Code::Trust, &pin.reference(), message, NEXT).at(Some(declared.location.clone()));
-            told.0.push(Finding { digests: vec![(Holder::Base, pin.digest)], ..finding });
-        }
-    }
-}
-
-fn one_pin(old: &Pin, pin: &Pin, told: &mut Told) {
-    if old.digest != pin.digest {
-        told.pin(pin, "the same version gets new bytes").digests =
-            vec![(Holder::Base, old.digest), (Holder::Pinned, pin.digest)];
-    }
-    if old.signer != pin.signer {
-        let names = (signer_name(&old.signer), signer_name(&pin.signer));
-        told.pin(pin, format!("its signer changes from {} to {}", names.0, names.1));
-    }
-    if old.keyring != pin.keyring {
-        let digest = |pin: &Pin| pin.keyring.map_or("none".to_owned(), |digest| digest.to_string());
-        let message = format!("it is verified with another keyring: {} before, {} now", digest(old), digest(pin));
-        told.pin(pin, message);
-    }
-    // Other bytes differ in all of these.
-    let about_same_bytes = |difference: &Difference| {
-        old.digest == pin.digest && !["digest", "signer", "keyring"].contains(&difference.field)
-    };
-    for difference in old.differences(pin).into_iter().filter(about_same_bytes) {
-        let Difference { field, here, there } = difference;
-        told.pin(pin, format!("its pin says otherwise about the same bytes: {field} was {here}, it is {there} now"));
-    }
-}
-
-fn new_pin(base: &Lockfile, pin: &Pin, told: &mut Told) {
-    let before = base.of(&pin.destination);
-    if !before.is_empty() && before.iter().all(|old| old.signer != pin.signer) {
-        told.pin(pin, format!("it is signed by {}, which signed no version before", signer_name(&pin.signer)));
     }
 }
 
@@ -416,6 +369,8 @@ fn one_keyring(
         told.say(at, format!("the keyring of {name}: {change}"));
     }
 }
+
+mod pins;
 
 #[cfg(test)]
 mod tests;

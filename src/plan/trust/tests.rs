@@ -1,8 +1,8 @@
 //! One row for each field of settings, manifests, exceptions and pins: what is told when it changes, or why nothing is.
 
+mod pinned;
 mod reach;
 mod rings;
-mod signed;
 mod watched;
 
 use std::collections::BTreeMap;
