@@ -1,4 +1,4 @@
-//! What a change does to pins: other bytes, other signers, and versions that nobody signed.
+//! What a change does to pins: other bytes, other signers, versions that nobody signed, and keyrings that others left behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use super::{NEXT, Told, Trusted, by_destination};
 use crate::diagnostic::Location;
 use crate::finding::{Code, Finding, Holder};
 use crate::lock::{Difference, Pin, Signer};
+use crate::oci::Digest;
 use crate::plan::signers::signer_name;
+use crate::provenance::{Fingerprint, KeyChanges, KeySummary, Keyring};
 use crate::settings::Acceptable;
 use crate::workspace::LOCK_FILE;
 
@@ -19,16 +21,22 @@ pub(super) fn changes(base: Trusted<'_>, here: Trusted<'_>, told: &mut Told) {
     let (old, mirrors) = (by_destination(base.workspace), by_destination(here.workspace));
     for pins in here.lockfile.pins().chunk_by(|one, other| one.destination == other.destination) {
         let Some(destination) = pins.first().map(|pin| &pin.destination) else { continue };
-        let mut new = Vec::new();
+        // What verifies such a pin counts anew: its bytes or its keyring are others.
+        let (mut new, mut verified) = (Vec::new(), Vec::new());
         for pin in pins.iter().map(AsRef::as_ref) {
-            match base.lockfile.get(destination, &pin.version) {
+            let before = base.lockfile.get(destination, &pin.version);
+            match before {
                 Some(before) => one_pin(before, pin, told),
                 None => new.push(pin),
+            }
+            if before.is_none_or(|before| (before.digest, before.keyring) != (pin.digest, pin.keyring)) {
+                verified.push(pin);
             }
         }
         // A new mirror was told together with who signed its versions, and what nobody declares will be one.
         if old.contains_key(destination) && mirrors.contains_key(destination) {
             new_pins(base, here, &new, told);
+            left_behind(base, here, &verified, told);
         }
     }
     // Mirrors and versions that are declared no longer were told as such.
@@ -149,4 +157,55 @@ impl Told {
             }
         }
     }
+}
+
+/// Pins of one destination that rest on a keyring in which their signer may more than in one that other versions rest on: somebody
+/// may have gone back to a keyring from before a revocation.
+fn left_behind(base: Trusted<'_>, here: Trusted<'_>, pins: &[&Pin], told: &mut Told) {
+    let mut together: BTreeMap<(Digest, &Fingerprint), Vec<&Pin>> = BTreeMap::new();
+    for pin in pins {
+        if let (Some(keyring), Signer::Pgp(signer)) = (pin.keyring, &pin.signer) {
+            together.entry((keyring, signer)).or_default().push(pin);
+        }
+    }
+    for ((digest, signer), pins) in together {
+        let Some(pin) = pins.first() else { continue };
+        let Some(keyring) = here.workspace.keyrings.parsed(&digest) else { continue };
+        let before =
+            || base.lockfile.of(&pin.destination).iter().rev().filter_map(|old| Some((old.as_ref(), old.keyring?)));
+        let newest = before().next();
+        let known = before().any(|(_, old)| old == digest);
+        let now = here.lockfile.of(&pin.destination).iter().filter_map(|pin| pin.keyring);
+        let others: BTreeSet<Digest> = before().map(|(_, old)| old).chain(now).filter(|old| *old != digest).collect();
+        for other in others {
+            let parsed = here.workspace.keyrings.parsed(&other).or_else(|| base.workspace.keyrings.parsed(&other));
+            let Some(parsed) = parsed else { continue };
+            // What is in none of the keyrings before is told of the keyring itself.
+            let newest = newest.filter(|(_, newest)| known && *newest == other).map(|(old, _)| old);
+            if let Some(less) = less(parsed, keyring, signer, newest) {
+                told.of_pins(&pins, |what, are| format!("{what} {are} verified with the keyring {digest}, {less}"));
+            }
+        }
+    }
+}
+
+/// What a signer may in `keyring` and not in the other one, as the rest of a sentence.
+fn less(other: &Keyring, keyring: &Keyring, signer: &Fingerprint, newest: Option<&Pin>) -> Option<String> {
+    let KeyChanges { added, removed: _, revoked: _, restored, extended } = KeyChanges::between(&[other], keyring);
+    let is_signer = |key: &KeySummary| key.fingerprint == *signer;
+    let digest = other.digest();
+    if restored.iter().any(is_signer) {
+        return Some(format!(
+            "although its signer {signer} is revoked in {digest}, with which other versions are verified"
+        ));
+    }
+    let version = &newest?.version;
+    if added.iter().any(is_signer) {
+        return Some(format!("although its signer {signer} is not in {digest}, with which {version} is verified"));
+    }
+    let (_, subkeys) = extended.iter().find(|(key, _)| is_signer(key))?;
+    let subkeys = subkeys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "in which its signer {signer} has subkeys that it lacks in {digest}, with which {version} is verified: {subkeys}"
+    ))
 }

@@ -1,5 +1,11 @@
-//! New pins: who signed them.
+//! New pins: who signed them, and whether the keyring that says so is one that others left behind.
 
+use sequoia_openpgp::Cert;
+use sequoia_openpgp::cert::{CertBuilder, CertRevocationBuilder};
+use sequoia_openpgp::serialize::SerializeInto as _;
+use sequoia_openpgp::types::ReasonForRevocation;
+
+use super::rings::keyrings_with;
 use super::*;
 
 const NAME: &str = "charts.example/platform/web";
@@ -127,4 +133,62 @@ fn a_new_mirror_is_told_with_its_signers() {
         Trust { keyring: None, required: false, fingerprints: Vec::new(), ..here.mirror().trust.clone() };
     let told = told_beside(&base.workspace, &[], &here.workspace, &[]);
     assert!(told[0].message.ends_with("with no keyring, provenance not required"), "{told:?}");
+}
+
+fn key(name: &str) -> Cert {
+    CertBuilder::general_purpose(Some(name)).generate().unwrap().0
+}
+
+fn revoked(cert: &Cert) -> Cert {
+    let mut signer = cert.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let revocation = CertRevocationBuilder::new()
+        .set_reason_for_revocation(ReasonForRevocation::KeyCompromised, b"stolen")
+        .unwrap()
+        .build(&mut signer, cert, None)
+        .unwrap();
+    cert.clone().insert_packets(revocation).unwrap().0
+}
+
+fn ring(certs: &[&Cert]) -> Vec<u8> {
+    certs.iter().flat_map(|cert| (*cert).clone().strip_secret_key_material().to_vec().unwrap()).collect()
+}
+
+/// Versions are verified with a keyring before and one after a key was revoked; a new one goes back to the former.
+#[test]
+fn a_keyring_that_others_left_behind_is_told() {
+    let (stolen, good) = (key("stolen <s@up.example>"), key("good <g@up.example>"));
+    let by = |cert: &Cert| Signer::Pgp(cert.fingerprint().to_hex().parse().unwrap());
+    let rings = [ring(&[&stolen, &good]), ring(&[&revoked(&stolen), &good]), ring(&[&good])];
+    let [before, after, without] = &rings;
+    let pin =
+        |version: &str, cert: &Cert, ring: &[u8]| Pin { keyring: Some(Digest::of(ring)), ..at(version, by(cert)) };
+    let check = |base: &[Pin], new: &[Pin], expect: &[&str]| {
+        let told = told_of(base, &[base, new].concat(), |side| {
+            side.mirror().trust.keyring = Some(KeyringSource::Url("https://keys.example/ring.gpg".parse().unwrap()));
+            side.workspace.keyrings = keyrings_with(&rings.each_ref().map(Vec::as_slice));
+        });
+        assert_told(&told, expect);
+    };
+    let name = by(&stolen).to_string().replace("pgp:", "");
+    let with = format!("verified with the keyring {}, although its signer {name} is", Digest::of(before));
+    let base = [pin("1.0.0", &stolen, before), pin("1.1.0", &good, after)];
+    let is_revoked = format!("revoked in {}, with which other versions are verified", Digest::of(after));
+    check(&base, &[pin("1.2.0", &stolen, before)], &[&format!("it is {with} {is_revoked}")]);
+    // Whatever the order of the versions.
+    check(&base, &[pin("0.9.0", &stolen, before)], &[&format!("it is {with} {is_revoked}")]);
+    check(
+        &base,
+        &[pin("1.2.0", &stolen, before), pin("1.3.0", &stolen, before)],
+        &[&format!("2 versions of {NAME} (1.2.0, 1.3.0) are {with} {is_revoked}")],
+    );
+    // A key that is good in both keyrings may sign on.
+    check(&base, &[pin("1.2.0", &good, before)], &[]);
+    check(&base, &[pin("1.2.0", &good, after)], &[]);
+
+    let base = [pin("1.0.0", &stolen, before), pin("1.1.0", &good, without)];
+    let is_gone = format!("not in {}, with which 1.1.0 is verified", Digest::of(without));
+    check(&base, &[pin("1.2.0", &stolen, before)], &[&format!("it is {with} {is_gone}")]);
+    // Only the newest of them says who is there no longer.
+    let base = [pin("1.0.0", &good, without), pin("1.1.0", &stolen, before)];
+    check(&base, &[pin("1.2.0", &stolen, before)], &[]);
 }

@@ -9,7 +9,7 @@ fn the_keys_of_another_keyring() {
     let mut here = Side::new(KEY);
     let digest = Digest::of(OTHER_RING);
     here.mirror().trust.keyring = Some(KeyringSource::Path { path: "other.gpg".parse().unwrap(), digest });
-    here.workspace.keyrings = keyrings_with(OTHER_RING);
+    here.workspace.keyrings = keyrings_with(&[OTHER_RING]);
     let messages: Vec<String> = told(Some(&base), &here).into_iter().map(|finding| finding.message).collect();
     for word in ["key added: ", "key removed: "] {
         assert!(messages.iter().any(|message| message.contains(word)), "{word}: {messages:?}");
@@ -39,12 +39,14 @@ fn another_keyring_is_told_of_the_mirror_once() {
     assert!(file.len() == 1 && file[0].starts_with(&format!("the keyring of {name} changes from")), "{file:?}");
 }
 
-fn keyrings_with(bytes: &[u8]) -> crate::workspace::Keyrings {
+/// These keyrings, committed by their digests.
+pub(super) fn keyrings_with(rings: &[&[u8]]) -> crate::workspace::Keyrings {
     let root = tempfile::tempdir().unwrap();
-    let file = crate::workspace::keyring_file(&Digest::of(bytes));
     std::fs::create_dir_all(root.path().join("keyrings")).unwrap();
     std::fs::create_dir_all(root.path().join("mirrors")).unwrap();
-    std::fs::write(root.path().join(file), bytes).unwrap();
+    for ring in rings {
+        std::fs::write(root.path().join(crate::workspace::keyring_file(&Digest::of(ring))), ring).unwrap();
+    }
     let settings = "[publish]\nrepository = \"charts.example/platform\"\n[signing]\nmethod = \"none\"\n";
     std::fs::write(root.path().join(SETTINGS_FILE), settings).unwrap();
     Workspace::read_base(&Tree::folder(root.path())).unwrap().unwrap().keyrings
