@@ -101,19 +101,40 @@ impl Clearing {
         if old.digest == new.digest {
             return Ok(Difference::default());
         }
-        if let Some(known) = self.known_difference(old, new).await {
+        if let Some(known) = self.known_difference(Some(old), new).await {
             return Ok(known);
         }
         let found = self.compared(old, new, reach, difference::compare).await?;
-        if let Ok(text) = serde_json::to_string(&found) {
-            self.cache.keep_facts(key(old, new), text).await;
-        }
+        self.keep_difference(key(Some(old), new), &found).await;
         Ok(found)
     }
 
-    /// What was found before.
-    pub async fn known_difference(&self, old: &Kept, new: &Kept) -> Option<Difference> {
+    /// What of a chart deserves a second look where there is no version before it, and nothing else of it; what was found before is
+    /// used again.
+    pub async fn notable(&self, new: &Kept, reach: Reach) -> Result<Difference, CompareError> {
+        if let Some(known) = self.known_difference(None, new).await {
+            return Ok(known);
+        }
+        let _share = self.memory().share(new.size).await?;
+        let (bytes, digest) = (self.archive(new, reach).await?, new.digest);
+        let found = work::run(move || {
+            let chart = chart::read(&bytes).map_err(|error| CompareError::Chart { digest, error })?;
+            Ok::<_, CompareError>(notable(&chart))
+        });
+        let found = found.await??;
+        self.keep_difference(key(None, new), &found).await;
+        Ok(found)
+    }
+
+    /// What was found before; without an old archive, of the new one alone.
+    pub async fn known_difference(&self, old: Option<&Kept>, new: &Kept) -> Option<Difference> {
         serde_json::from_str(&self.cache.facts(key(old, new)).await?).ok()
+    }
+
+    async fn keep_difference(&self, key: StepKey, found: &Difference) {
+        if let Ok(text) = serde_json::to_string(found) {
+            self.cache.keep_facts(key, text).await;
+        }
     }
 
     /// The archive that a first-party chart is packaged to here, and the digest of its image manifest.
@@ -205,11 +226,18 @@ impl Clearing {
     }
 }
 
-/// The key of a difference: the rules and the two archives.
-fn key(old: &Kept, new: &Kept) -> StepKey {
+/// What deserves a second look in a chart beside its Chart.yaml alone.
+fn notable(chart: &Chart) -> Difference {
+    let bare = Chart { archive: chart.archive.only("Chart.yaml"), metadata: chart.metadata.clone() };
+    let Difference { notices, unread, .. } = difference::compare(&bare, chart);
+    Difference { notices, unread, ..Difference::default() }
+}
+
+/// The key of a difference: the rules and the two archives, or the one.
+fn key(old: Option<&Kept>, new: &Kept) -> StepKey {
     let mut sink = KeySink::new("difference");
     sink.input("checker", &difference::REVISION.to_string());
-    sink.input("old", &old.digest.to_string());
+    sink.input("old", &old.map_or_else(|| "none".to_owned(), |old| old.digest.to_string()));
     sink.input("new", &new.digest.to_string());
     sink.finish()
 }

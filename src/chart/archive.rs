@@ -154,6 +154,13 @@ impl Archive {
         self.files.get(path).map(Vec::as_slice)
     }
 
+    /// The archive that has this one of its files and no other.
+    #[must_use]
+    pub fn only(&self, path: &str) -> Self {
+        let file = self.files.get_key_value(path).map(|(path, bytes)| (path.clone(), bytes.clone()));
+        Self { root: self.root.clone(), files: file.into_iter().collect() }
+    }
+
     /// All files, by path below the top folder, in byte order of the paths.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice()))

@@ -26,21 +26,35 @@ const ENTRY_LIMIT: usize = 10;
 /// A new version beside the one before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Against {
-    /// The version before.
-    pub version: Version,
-    /// Its image manifest, where it is known.
-    pub digest: Option<Digest>,
-    /// The command that tells all of it.
-    pub command: String,
-    /// The first of what changes, or why that is not known.
+    /// The version before; none where there is none.
+    pub before: Option<Earlier>,
+    /// The first of what changes, or why that is not known. Without a version before only what deserves a second look.
     pub found: Result<Difference, String>,
 }
 
-/// The version before, as far as a row knows it.
+/// A version before another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// The version.
+    pub version: Version,
+    /// Its image manifest, where it is known.
+    pub digest: Option<Digest>,
+    /// The command that tells all that changes.
+    pub command: String,
+}
+
+/// What a row is compared with: the version before, or nothing where there is none.
 struct Before {
-    version: Version,
-    digest: Option<Digest>,
-    old: Result<Kept, String>,
+    version: Option<(Version, Option<Digest>)>,
+    old: Result<Option<Kept>, String>,
+}
+
+impl Before {
+    const NOTHING: Self = Self { version: None, old: Ok(None) };
+
+    fn version(version: &Version, digest: Option<Digest>, old: Result<Kept, String>) -> Self {
+        Self { version: Some((version.clone(), digest)), old: old.map(Some) }
+    }
 }
 
 /// Compares the rows that a reviewer has to read with the versions before them.
@@ -58,9 +72,13 @@ pub async fn tell(
     numbered.for_each_concurrent(AT_ONCE, |(at, row)| telling.one(row, at)).await;
 }
 
-/// Whether the row is about bytes that may differ from those before: a signature alone changes no chart.
+/// Whether the row is about bytes that may differ from those before: a signature alone changes no chart that was pinned already.
 fn may_hold_others(row: &Row) -> bool {
-    !matches!(row.state, State::Change(Change::Sign) | State::Stale | State::Failed)
+    match row.state {
+        State::Change(Change::Sign) => row.is_of_the_change(),
+        State::Stale | State::Failed => false,
+        _ => true,
+    }
 }
 
 struct Telling<'a> {
@@ -77,42 +95,57 @@ impl Telling<'_> {
             Origin::Mirror(_) => self.mirrored(row).await,
             Origin::Chart(index) => self.first_party(row, index).await,
         };
-        let Some(Before { version, digest, old }) = before else { return };
-        let command = self.command(row, &version, digest.as_ref());
+        let Some(Before { version, old }) = before else { return };
+        let before = version.map(|(version, digest)| {
+            let command = self.command(row, &version, digest.as_ref());
+            Earlier { version, digest, command }
+        });
         let found = match old {
             _ if at >= ROW_LIMIT => Err(format!("only {ROW_LIMIT} new versions are compared in one plan")),
             Err(why) => Err(why),
-            Ok(old) => self.found(row, &old).await,
+            Ok(old) => self.found(row, old.as_ref()).await,
         };
-        row.against = Some(Box::new(Against { version, digest, command, found }));
+        row.against = Some(Box::new(Against { before, found }));
     }
 
-    /// The version's own pin or what is published under it, where the bytes are others; else the next lower pin.
+    /// The version's own pin or what is published under it, where the bytes are others; else the next lower pin. Nothing at all
+    /// where the row is no news.
     async fn mirrored(&self, row: &Row) -> Option<Before> {
         let beside = row.beside.as_ref()?;
         if let Some((Holder::Destination, digest)) = beside.replaces {
             let places = [&row.reference.repository];
             let old = self.clearing.kept(&digest, &places, self.reach).await.map_err(|error| error.to_string());
-            return Some(Before { version: row.version.clone(), digest: Some(digest), old });
+            return Some(Before::version(&row.version, Some(digest), old));
         }
         // A pin that is as it was is no news, published or not.
         if beside.novelty == Novelty::Same {
             return None;
         }
         let is_itself = |old: &Pin| row.pin.as_ref().is_some_and(|pin| pin.digest == old.digest);
-        let old = beside.previous.as_ref().filter(|old| old.version <= row.version && !is_itself(old))?;
-        Some(Before { version: old.version.clone(), digest: Some(old.digest), old: Ok(Kept::of_pin(old)) })
+        Some(match beside.previous.as_ref().filter(|old| old.version <= row.version) {
+            // Its bytes were pinned before.
+            Some(old) if is_itself(old) => return None,
+            Some(old) => Before::version(&old.version, Some(old.digest), Ok(Kept::of_pin(old))),
+            None => Before::NOTHING,
+        })
     }
 
-    /// What is published as the version that the base revision's folder has.
+    /// What is published as the version that the base revision's folder has. Nothing at all where the row is no news.
     async fn first_party(&self, row: &Row, index: usize) -> Option<Before> {
-        let Base::Of(base) = self.base else { return None };
-        let name = &self.clearing.workspace.charts.get(index)?.name;
-        let version = &base.workspace.charts.iter().find(|chart| chart.name == *name)?.version;
-        if *version >= row.version {
+        let novelty = row.beside.as_ref()?.novelty;
+        // What is published under its own name has to get another one before it is read.
+        if matches!(novelty, Novelty::Same | Novelty::Unknown) || row.held.is_some() {
             return None;
         }
-        let unknown = |why: String| Some(Before { version: version.clone(), digest: None, old: Err(why) });
+        let name = &self.clearing.workspace.charts.get(index)?.name;
+        let before = match self.base {
+            Base::Of(base) => base.workspace.charts.iter().find(|chart| chart.name == *name),
+            Base::None | Base::Empty => None,
+        };
+        let Some(version) = before.map(|chart| &chart.version).filter(|version| **version < row.version) else {
+            return Some(Before::NOTHING);
+        };
+        let unknown = |why: String| Some(Before::version(version, None, Err(why)));
         if self.reach == Reach::Cache {
             return unknown("no registry was asked what is published".to_owned());
         }
@@ -121,17 +154,17 @@ impl Telling<'_> {
             Ok((_, bytes)) => match ChartImage::parse(bytes) {
                 Ok(image) => {
                     let (digest, old) = (Some(image.digest), Ok(Kept::of_image(&image, at)));
-                    Some(Before { version: version.clone(), digest, old })
+                    Some(Before::version(version, digest, old))
                 }
                 Err(error) => unknown(error.to_string()),
             },
             // It was never published: there is nothing before.
-            Err(RegistryError::NotFound { .. }) => None,
+            Err(RegistryError::NotFound { .. }) => Some(Before::NOTHING),
             Err(error) => unknown(error.to_string()),
         }
     }
 
-    async fn found(&self, row: &Row, old: &Kept) -> Result<Difference, String> {
+    async fn found(&self, row: &Row, old: Option<&Kept>) -> Result<Difference, String> {
         let new = match (&row.pin, row.package) {
             (Some(pin), _) => Kept::of_pin(pin),
             (None, Some(package)) => {
@@ -144,8 +177,11 @@ impl Telling<'_> {
             }
             (None, None) => return Err("it was not packaged".to_owned()),
         };
-        let found = self.clearing.difference(old, &new, self.reach).await.map_err(|error| error.to_string())?;
-        Ok(found.cut(ENTRY_LIMIT))
+        let found = match old {
+            Some(old) => self.clearing.difference(old, &new, self.reach).await,
+            None => self.clearing.notable(&new, self.reach).await,
+        };
+        Ok(found.map_err(|error| error.to_string())?.cut(ENTRY_LIMIT))
     }
 
     /// By its version where that says the same bytes, else by its digest.

@@ -1,5 +1,6 @@
 //! Is it safe to merge? The one answer that every view of a plan begins with.
 
+use crate::chart::difference::Difference;
 use crate::diagnostic::Severity;
 use crate::finding::Code;
 use crate::lock::Signer;
@@ -86,8 +87,10 @@ fn yes(plan: &Plan) -> Answer {
         }
         (changes, _) => format!("{} would change, {}", count(changes, "chart"), verified(plan, changes)),
     };
+    let (notable, unknown) = looks(plan);
+    let does = format!("{does}{}", words_of_looks(notable, unknown));
     let warnings = plan.all_findings().filter(|finding| finding.severity() == Severity::Warning).count();
-    match (&plan.base, warnings) {
+    match (&plan.base, warnings + notable + unknown) {
         (Some(_), 0) => Answer { safe: Safe::Yes, word: "yes", reason: does },
         (Some(_), _) => Answer { safe: Safe::Warned, word: "yes, if you agree with the warnings below", reason: does },
         (None, _) => Answer {
@@ -99,6 +102,21 @@ fn yes(plan: &Plan) -> Answer {
             reason: format!("{does}; what a change does to trust shows only with `--base REV`"),
         },
     }
+}
+
+/// How many of the versions that a person has to read hold what deserves a second look, and of how many that is not known.
+fn looks(plan: &Plan) -> (usize, usize) {
+    let against = || plan.rows.iter().filter_map(|row| row.against.as_ref());
+    let is_notable = |difference: &Difference| difference.notices.count > 0 || difference.unread.count > 0;
+    let notable = against().filter(|against| against.found.as_ref().is_ok_and(is_notable)).count();
+    (notable, against().filter(|against| against.found.is_err()).count())
+}
+
+fn words_of_looks(notable: usize, unknown: usize) -> String {
+    let deserve = if notable == 1 { "deserves" } else { "deserve" };
+    let notable = (notable > 0).then(|| format!("; {} {deserve} a second look", count(notable, "version")));
+    let unknown = (unknown > 0).then(|| format!("; {} could not be compared", count(unknown, "version")));
+    notable.into_iter().chain(unknown).collect()
 }
 
 /// By whose signature: never said of charts that have none.

@@ -182,33 +182,44 @@ fn counts<T>(changes: &Changes<T>) -> String {
 
 /// What a plan tells at once: what deserves a second look, what could not be read, then images; and how many more there are of
 /// what is listed.
-pub(super) fn brief(difference: &Difference) -> (Vec<Entry>, usize) {
+pub(super) fn brief(difference: &Difference, has_before: bool) -> (Vec<Entry>, usize) {
     let Difference { notices, images, unread, .. } = difference;
     let mut entries: Vec<Entry> = notices.first.iter().take(BRIEF).map(notice).collect();
     entries.extend(of_images(images).entries.into_iter().take(BRIEF));
     let more = (notices.count + images.count()).saturating_sub(entries.len());
     if unread.count > 0 {
         let at = notices.first.len().min(BRIEF);
-        entries.insert(at, unread_at_once(unread));
+        entries.insert(at, unread_at_once(unread, has_before));
     }
     (entries, more)
 }
 
 /// Everything that was not read as one line, with the first places.
-fn unread_at_once(unread: &Listed<Unread>) -> Entry {
+fn unread_at_once(unread: &Listed<Unread>, has_before: bool) -> Entry {
     let mut places: Vec<String> = unread.first.iter().map(|one| place(&one.file, one.line)).collect();
     places.dedup();
     let more = unread.count > places.len().min(PLACES);
     places.truncate(PLACES);
     places.extend(more.then(|| "…".to_owned()));
     let text = words::count(unread.count, "place");
-    Entry { sign: '!', label: "changed, not read", text, place: Some(places.join(", ")) }
+    let label = if has_before { "changed, not read" } else { "not read" };
+    Entry { sign: '!', label, text, place: Some(places.join(", ")) }
 }
 
-/// All kinds of change with their numbers, in one line.
-pub(super) fn summary(difference: &Difference) -> String {
-    if difference.is_empty() {
-        return "the same files".to_owned();
+/// What stands for the version before a first one.
+pub(super) const NOTHING_BEFORE: &str = "no version before";
+
+/// All kinds of change with their numbers, in one line; of a version with none before it only what deserves a second look is known.
+pub(super) fn summary(difference: &Difference, has_before: bool) -> String {
+    match (has_before, difference.notices.count, difference.unread.count) {
+        (true, ..) if difference.is_empty() => return "the same files".to_owned(),
+        (true, ..) => {}
+        (false, 0, 0) => return "nothing that deserves a second look".to_owned(),
+        (false, notices, unread) => {
+            let notices = (notices > 0).then(|| format!("{} to look at", words::count(notices, "thing")));
+            let unread = (unread > 0).then(|| format!("{} not read", words::count(unread, "place")));
+            return notices.into_iter().chain(unread).collect::<Vec<_>>().join("; ");
+        }
     }
     let Difference { images, dependencies, objects, values, files, unread, notices: _, about: _ } = difference;
     let counts = [

@@ -10,6 +10,7 @@ use crate::apply::{Done, Outcome};
 use crate::artifact::Created;
 use crate::audit::{Audit, Audited};
 use crate::chart::Version;
+use crate::chart::difference::Difference;
 use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::finding::{Code, Exception, Finding, Holder};
 use crate::graph::{self, Builder, Demands, Origin, PinState, StepGraph, Unit, UnitId};
@@ -17,7 +18,7 @@ use crate::lock::{Lockfile, Pin, Signer, Unsatisfied};
 use crate::oci::{Digest, Repository};
 use crate::plan::beside::{Beside, Continuity, Novelty, OtherKeyring, Unsigned};
 use crate::plan::diff::{Destination, Signature, Source};
-use crate::plan::differences::Against;
+use crate::plan::differences::{Against, Earlier};
 use crate::plan::{Change, Network, PackageSeen, Plan, Row, Scope, State};
 use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
@@ -262,8 +263,12 @@ impl Words<'_> {
         rows[3].created = Some(Created::Signed(1_767_323_460));
         let against = |version: &str, found| {
             let command = format!("chartsync diff nginx {version} 15.1.0");
-            Some(Box::new(Against { version: self::version(version), digest: Some(digest('d')), command, found }))
+            let before = Earlier { version: self::version(version), digest: Some(digest('d')), command };
+            Some(Box::new(Against { before: Some(before), found }))
         };
+        let Difference { notices, unread, .. } = everything(self).cut(2);
+        let found = Ok(Difference { notices, unread, ..Difference::default() });
+        rows[1].against = Some(Box::new(Against { before: None, found }));
         rows[3].against = against("15.0.0", Ok(everything(self).cut(2)));
         let unknown = self.message("sha256:… cannot be had: registry.example does not have it");
         rows[8].against = against("0.18.0", Err(unknown));

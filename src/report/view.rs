@@ -68,8 +68,8 @@ pub(super) struct Chart {
 
 #[derive(Deserialize)]
 pub(super) struct Against {
-    pub(super) version: String,
-    pub(super) command: String,
+    pub(super) version: Option<String>,
+    pub(super) command: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) difference: Option<Difference>,
 }

@@ -290,3 +290,75 @@ fn the_suggested_command_names_one_chart() {
     bench.workspace.run("plan").ok().says(&format!("`chartsync {command}`"));
     bench.workspace.run(&command).ok().says("values");
 }
+
+/// A first version has nothing before it: what it asks of the cluster is told all the same, and counts.
+#[test]
+fn a_first_version_is_told_by_what_deserves_a_second_look() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    chart(&bench.workspace, "own", "1.0.0", "");
+    bench.workspace.run("apply").ok();
+    bench.workspace.write(".gitignore", "/upstream\n");
+    bench.workspace.commit();
+    let agent = "kind: DaemonSet\nmetadata:\n  name: agent\nspec:\n  template:\n    spec:\n      hostNetwork: true\n      containers:\n      - name: agent\n        securityContext:\n          privileged: true\n";
+    let first = release("1.0.0", "replicas: 1\n", &[("rbac.yaml", ROLE), ("agent.yaml", agent)]);
+    first.put(&bench.workspace.path("upstream/web"), "1.0.0");
+    release("0.9.0", "replicas: 1\n", &[("web.yaml", DEPLOYMENT)]).put(&bench.workspace.path("upstream/web"), "0.9.0");
+    mirror(&bench, &["1.0.0"]);
+    bench.workspace.run("lock").ok();
+    bench.registry.front().take();
+    let plan = bench.workspace.run("plan --base HEAD").ok();
+    // Nothing is fetched but what is cleared, which `lock` has kept.
+    assert_eq!(bench.registry.front().take_counts(), [("HEAD tag".to_owned(), 2)]);
+    let plan =
+        plan.says("safe to merge? yes, if you agree with the warnings below: 1 chart would change, without provenance");
+    let plan =
+        plan.says("; 1 version deserves a second look\n").says("since   no version before: 4 things to look at\n");
+    let told = [
+        "! new privilege: DaemonSet agent: privileged  templates/agent.yaml:11",
+        "! new host namespace: DaemonSet agent: hostNetwork  templates/agent.yaml:7",
+        "! new rule for everything: ClusterRole web: resources: *  templates/rbac.yaml:5",
+        "! new: ClusterRole web  templates/rbac.yaml:1",
+    ];
+    for told in told {
+        assert!(plan.said().contains(told), "{plan}");
+    }
+    assert!(!plan.said().contains("in full: ") && !plan.said().contains("replicas"), "{plan}");
+    // What was found is kept.
+    bench.workspace.run("plan --base HEAD --offline").ok().says(told[0]);
+    let row = bench.row("plan --base HEAD --format json", "web");
+    let against = &row["against"];
+    assert_eq!((&against["version"], &against["command"]), (&Value::Null, &Value::Null));
+    assert_eq!(
+        (&against["difference"]["notices"]["count"], &against["difference"]["files"]["added"]),
+        (&4.into(), &0.into())
+    );
+    bench.workspace.run("plan --base HEAD --format markdown").ok().says("since no version before: 4 things to look at");
+
+    // A lower one that comes later has none before it either.
+    bench.workspace.git("add --all");
+    bench.workspace.git("commit --quiet --message first");
+    mirror(&bench, &["0.9.0", "1.0.0"]);
+    bench.workspace.run("lock").ok();
+    let plan = bench.workspace.run("plan --base HEAD").ok();
+    plan.says("since   no version before: nothing that deserves a second look\n");
+}
+
+#[test]
+fn the_first_version_of_a_folder_is_told_by_what_deserves_a_second_look() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    chart(&bench.workspace, "own", "1.0.0", "");
+    bench.workspace.commit();
+    bench.workspace.write("charts/own/templates/rbac.yaml", ROLE);
+    // Not published yet, and edited.
+    let plan = bench.workspace.run("plan --base HEAD").ok().says("since   no version before: 2 things to look at");
+    plan.says("! new: ClusterRole web").says("; 1 version deserves a second look\n");
+    chart(&bench.workspace, "other", "1.0.0", "");
+    bench.workspace.run("plan --base HEAD").ok().says("no version before: nothing that deserves a second look");
+    bench.workspace.run("apply").ok();
+    // Published, and nothing to do: nobody is asked for bytes.
+    bench.registry.front().take();
+    bench.workspace.run("plan --base HEAD").ok().says("! new: ClusterRole web");
+    assert_eq!(bench.registry.front().take_counts(), [("HEAD tag".to_owned(), 2)]);
+}

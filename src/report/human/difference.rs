@@ -3,7 +3,7 @@
 use super::page::{Page, Part, Tone, faint, plain, strong, toned};
 use crate::chart::difference::{FilePatch, Hunk, HunkLine, Patched};
 use crate::plan::differences::Against;
-use crate::report::difference::{Compared, Entry, Side, brief, sections, summary};
+use crate::report::difference::{Compared, Entry, NOTHING_BEFORE, Side, brief, sections, summary};
 
 /// The difference as text, what deserves a second look first.
 #[must_use]
@@ -26,7 +26,7 @@ pub fn difference(compared: &Compared) -> String {
         }
     }
     page.gap();
-    page.line(0, &[plain(summary(difference))]);
+    page.line(0, &[plain(summary(difference, true))]);
     page.finish()
 }
 
@@ -36,19 +36,23 @@ fn side(page: &mut Page, word: &str, side: &Side) {
 
 /// A few lines about what changes in a new version of a plan.
 pub(super) fn against(page: &mut Page, indent: usize, width: usize, against: &Against) {
-    let told = match &against.found {
-        Ok(difference) => summary(difference),
+    let Against { before, found } = against;
+    let told = match found {
+        Ok(difference) => summary(difference, before.is_some()),
         Err(why) => format!("not compared: {why}"),
     };
-    page.field(indent, width, "since", &format!("{}: {told}", against.version));
-    let (entries, more) = against.found.as_ref().map(brief).unwrap_or_default();
+    let version = before.as_ref().map_or_else(|| NOTHING_BEFORE.to_owned(), |before| before.version.to_string());
+    page.field(indent, width, "since", &format!("{version}: {told}"));
+    let (entries, more) = found.as_ref().map(|found| brief(found, before.is_some())).unwrap_or_default();
     for one in &entries {
         entry(page, indent + width + 2, one);
     }
     if more > 0 {
         page.line(indent + width + 2, &[faint(format!("and {more} more"))]);
     }
-    page.line(indent + width + 2, &[faint("in full: "), plain(format!("`{}`", against.command))]);
+    if let Some(before) = before {
+        page.line(indent + width + 2, &[faint("in full: "), plain(format!("`{}`", before.command))]);
+    }
 }
 
 /// One line of a difference.

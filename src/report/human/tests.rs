@@ -7,10 +7,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::apply::Event;
 use crate::audit::Depth;
+use crate::chart::difference::Difference;
 use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
+use crate::plan::differences::Against;
 use crate::plan::{Change, Network, Plan, Scope, State};
 use crate::report::Progress;
+use crate::report::difference::tests::everything;
 use crate::report::samples::{Words, assert_golden, assert_line, digest, nasty, pin, plan_of, rows, written};
 use crate::workspace::{Tree, Workspace};
 
@@ -196,6 +199,24 @@ fn answers() {
         plan.rows.iter_mut().for_each(|row| row.state = State::Undecided);
     };
     check(&offline, "cannot tell: no registry was asked");
+
+    // What a version does counts, though nothing is wrong with it.
+    let against = |found| Some(Box::new(Against { before: None, found }));
+    let notable = |plan: &mut Plan| {
+        plan.rows[0].against = against(Ok(everything(NOTHING)));
+        plan.rows[1].against = against(Ok(Difference::default()));
+    };
+    let nothing = "nothing to do, 2 charts are published as pinned";
+    let warned = "yes, if you agree with the warnings below";
+    check(&notable, &format!("{warned}: {nothing}; 1 version deserves a second look"));
+    let unread = |plan: &mut Plan| {
+        let unread = everything(NOTHING).unread;
+        plan.rows[0].against = against(Ok(Difference { unread, ..Difference::default() }));
+        plan.rows[1].against = against(Err("nobody has it".to_owned()));
+    };
+    let reason = "1 version deserves a second look; 1 version could not be compared";
+    check(&unread, &format!("{warned}: {nothing}; {reason}"));
+    check(&|plan| plan.rows[0].against = against(Ok(Difference::default())), &format!("yes: {nothing}"));
 }
 
 #[test]

@@ -52,9 +52,10 @@ impl<'a> From<&'a Side> for WireSide<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct WireAgainst {
-    version: String,
+    /// The version before; `null` where there is none, and with it what stands next to it.
+    version: Option<String>,
     digest: Option<String>,
-    command: String,
+    command: Option<String>,
     /// Why it is not known what changes.
     reason: Option<String>,
     difference: Option<Difference>,
@@ -62,11 +63,12 @@ pub(super) struct WireAgainst {
 
 impl From<&Against> for WireAgainst {
     fn from(against: &Against) -> Self {
-        let Against { version, digest, command, found } = against;
+        let Against { before, found } = against;
+        let before = before.as_ref();
         Self {
-            version: version.to_string(),
-            digest: digest.as_ref().map(ToString::to_string),
-            command: command.clone(),
+            version: before.map(|before| before.version.to_string()),
+            digest: before.and_then(|before| before.digest.as_ref()).map(ToString::to_string),
+            command: before.map(|before| before.command.clone()),
             reason: found.as_ref().err().cloned(),
             difference: found.as_ref().ok().cloned(),
         }

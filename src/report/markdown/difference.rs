@@ -4,18 +4,20 @@ use std::fmt::Write as _;
 
 use super::text::{code, prose};
 use crate::chart::difference::Difference;
-use crate::report::difference::{Entry, brief, sections, summary};
+use crate::report::difference::{Entry, NOTHING_BEFORE, brief, sections, summary};
 use crate::report::view::Against;
 
 /// Adds lines to one chart version's entry in a list, two blanks from the edge; gives what may be folded away behind them.
 pub(super) fn against(text: &mut String, against: &Against) -> String {
     let Against { version, command, reason, difference } = against;
+    let has_before = version.is_some();
     let told = match (difference, reason) {
-        (Some(difference), _) => summary(difference),
+        (Some(difference), _) => summary(difference, has_before),
         (None, why) => format!("not compared: {}", why.as_deref().unwrap_or("no reason is told")),
     };
-    let _ = write!(text, "  \n  since {}: {}", code(version), prose(&told));
-    let (entries, more) = difference.as_ref().map(brief).unwrap_or_default();
+    let version = version.as_ref().map_or_else(|| NOTHING_BEFORE.to_owned(), |version| code(version));
+    let _ = write!(text, "  \n  since {version}: {}", prose(&told));
+    let (entries, more) = difference.as_ref().map(|difference| brief(difference, has_before)).unwrap_or_default();
     for entry in &entries {
         let mark = if entry.sign == '!' { "⚠️ " } else { "" };
         let _ = write!(text, "  \n  {mark}{}", line(entry));
@@ -23,8 +25,10 @@ pub(super) fn against(text: &mut String, against: &Against) -> String {
     if more > 0 {
         let _ = write!(text, "  \n  and {more} more");
     }
-    let _ = write!(text, "  \n  in full: {}", code(command));
-    difference.as_ref().filter(|difference| !difference.is_empty()).map(details).unwrap_or_default()
+    if let Some(command) = command {
+        let _ = write!(text, "  \n  in full: {}", code(command));
+    }
+    difference.as_ref().filter(|difference| more > 0 || !difference.is_empty()).map(details).unwrap_or_default()
 }
 
 fn details(difference: &Difference) -> String {
