@@ -22,7 +22,7 @@ use crate::graph::{StepGraph, UnitId};
 use crate::oci::{Digest, Reference};
 use crate::plan::dependencies;
 use crate::plan::saved::Basis;
-use crate::plan::{self, Ask, Change, Network, Plan, Rights, Row, Scope, State, Verdict};
+use crate::plan::{self, Ask, Change, Network, Plan, Question, Rights, Row, Scope, State, Verdict};
 use crate::settings::Role;
 use crate::settings::Settings;
 use crate::signature::{Signatures, Signed};
@@ -178,6 +178,7 @@ fn empty(scope: Scope) -> Plan {
         findings: Vec::new(),
         scope,
         network: Network::Online,
+        question: Question::Merge,
         base: None,
         folder: String::new(),
         inputs: BTreeMap::new(),

@@ -14,7 +14,7 @@ use crate::files::{self, Readers};
 use crate::finding::{Code, Finding};
 use crate::graph::{MOST_SHARDS, StepGraph, UnitId};
 use crate::lock::Lockfile;
-use crate::plan::{self, Ask, Network, Plan, Rights, Scope, beside, differences, drift, trust};
+use crate::plan::{self, Ask, Network, Plan, Question, Rights, Scope, beside, differences, drift, trust};
 use crate::report;
 use crate::signature::Signatures;
 use crate::workspace::{Tree, Workspace, folder_in_repository};
@@ -93,6 +93,9 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
     tokio::select! {
         () = differences::tell(&clearing, &graph, &mut plan.rows, &lockfile, pins, reach) => {}
         () = interrupted() => return Err(Stop::message("interrupted: nothing was changed")),
+    }
+    if options.drift && options.base.is_none() {
+        plan.question = Question::Drift;
     }
     plan.base = options.base.clone();
     plan.folder.clone_from(&folder);

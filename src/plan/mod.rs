@@ -39,6 +39,15 @@ pub enum Scope {
     Filtered,
 }
 
+/// What somebody wants to know of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it is safe to merge what the workspace holds.
+    Merge,
+    /// Whether what is published still is what was reviewed.
+    Drift,
+}
+
 /// Every row, and the findings that are about no single chart.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -50,6 +59,8 @@ pub struct Plan {
     pub scope: Scope,
     /// Whether registries were asked.
     pub network: Network,
+    /// What it is to answer.
+    pub question: Question,
     /// The revision that it was compared with.
     pub base: Option<String>,
     /// The workspace's folder below its Git repository's root, without a slash at its end; empty at the root, or outside of Git.
@@ -141,6 +152,7 @@ pub async fn make(
         findings: Vec::new(),
         scope,
         network: ask.network,
+        question: Question::Merge,
         base: None,
         folder: String::new(),
         inputs: BTreeMap::new(),

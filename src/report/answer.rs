@@ -4,10 +4,10 @@ use crate::chart::difference::Difference;
 use crate::diagnostic::Severity;
 use crate::finding::Code;
 use crate::lock::Signer;
-use crate::plan::{Network, Plan, Row, Scope, State};
+use crate::plan::{Network, Plan, Question, Row, Scope, State};
 use crate::report::words::{are, as_what, count, stale};
 
-/// Whether it is safe to merge.
+/// Whether it is safe to merge, or as it was reviewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Safe {
     Yes,
@@ -41,8 +41,29 @@ pub(super) struct Answer {
     pub(super) reason: String,
 }
 
-/// The answer of a plan: never `yes` when it is filtered, offline or failed, nor when it was compared with no base.
+/// The question of a plan, as it stands in front of its answer.
+pub(super) fn question(question: Question) -> &'static str {
+    match question {
+        Question::Merge => "safe to merge?",
+        Question::Drift => "as reviewed?",
+    }
+}
+
+/// The answer to a plan's question: never `yes` when it is filtered, offline or failed.
 pub(super) fn answer(plan: &Plan) -> Answer {
+    match plan.question {
+        Question::Merge => safe_to_merge(plan),
+        Question::Drift => against(plan).unwrap_or_else(|| as_reviewed(plan)),
+    }
+}
+
+/// Whether it is safe to merge, whatever the plan's question is: never `yes` when it was compared with no base.
+pub(super) fn safe_to_merge(plan: &Plan) -> Answer {
+    against(plan).unwrap_or_else(|| yes(plan))
+}
+
+/// What speaks against a `yes` to any question.
+fn against(plan: &Plan) -> Option<Answer> {
     let mut blocking = Vec::new();
     let of = |state: fn(&State) -> bool| plan.rows.iter().filter(|row| state(&row.state)).count();
     let of_run = |is_error| {
@@ -70,27 +91,24 @@ pub(super) fn answer(plan: &Plan) -> Answer {
     }
     if !blocking.is_empty() {
         let (safe, word) = if certain { (Safe::No, "no") } else { (Safe::Unknown, CANNOT_TELL) };
-        return Answer { safe, word, reason: blocking.join(", ") };
+        return Some(Answer { safe, word, reason: blocking.join(", ") });
     }
-    let unknown = unknown(plan);
-    if unknown.is_empty() { yes(plan) } else { Answer { safe: Safe::Unknown, word: CANNOT_TELL, reason: unknown } }
+    let reason = unknown(plan);
+    (!reason.is_empty()).then_some(Answer { safe: Safe::Unknown, word: CANNOT_TELL, reason })
 }
 
 const CANNOT_TELL: &str = "cannot tell";
 
 fn yes(plan: &Plan) -> Answer {
     let changes = plan.changes().count();
-    let does = match (changes, plan.rows.len()) {
-        (0, 0) => "no chart is declared".to_owned(),
-        (0, rows) => {
-            format!("nothing to do, {} {} published as {}", count(rows, "chart"), are(rows), as_what(&plan.rows))
-        }
-        (changes, _) => format!("{} would change, {}", count(changes, "chart"), verified(plan, changes)),
+    let does = match changes {
+        0 => published(plan, "nothing to do, "),
+        changes => format!("{} would change, {}", count(changes, "chart"), verified(plan, changes)),
     };
     let (notable, unknown) = looks(plan);
     let does = format!("{does}{}", words_of_looks(notable, unknown));
-    let warnings = plan.all_findings().filter(|finding| finding.severity() == Severity::Warning).count();
-    match (&plan.base, warnings + notable + unknown) {
+    let warnings = warnings(plan) + notable + unknown;
+    match (&plan.base, warnings) {
         (Some(_), 0) => Answer { safe: Safe::Yes, word: "yes", reason: does },
         (Some(_), _) => Answer { safe: Safe::Warned, word: "yes, if you agree with the warnings below", reason: does },
         (None, _) => Answer {
@@ -102,6 +120,33 @@ fn yes(plan: &Plan) -> Answer {
             reason: format!("{does}; what a change does to trust shows only with `--base REV`"),
         },
     }
+}
+
+/// Whether what is published is what was reviewed, where all of it was seen and nothing is withheld.
+fn as_reviewed(plan: &Plan) -> Answer {
+    let changes = plan.changes().count();
+    if changes > 0 {
+        let charts = count(changes, "chart");
+        let reason = format!("{charts} {} not published, or not signed, as pinned or in Git", are(changes));
+        return Answer { safe: Safe::No, word: "no", reason };
+    }
+    let (safe, word) = match warnings(plan) {
+        0 => (Safe::Yes, "yes"),
+        _ => (Safe::Warned, "yes, with the warnings below"),
+    };
+    Answer { safe, word, reason: published(plan, "") }
+}
+
+/// That every chart is published as it should be, in these words.
+fn published(plan: &Plan, begin: &str) -> String {
+    match plan.rows.len() {
+        0 => "no chart is declared".to_owned(),
+        rows => format!("{begin}{} {} published as {}", count(rows, "chart"), are(rows), as_what(&plan.rows)),
+    }
+}
+
+fn warnings(plan: &Plan) -> usize {
+    plan.all_findings().filter(|finding| finding.severity() == Severity::Warning).count()
 }
 
 /// How many of the versions that a person has to read hold what deserves a second look, and of how many that is not known.

@@ -19,7 +19,7 @@ use crate::oci::{Digest, Repository};
 use crate::plan::beside::{Beside, Continuity, Novelty, OtherKeyring, Unsigned};
 use crate::plan::diff::{Destination, Signature, Source};
 use crate::plan::differences::{Against, Earlier};
-use crate::plan::{Change, Network, PackageSeen, Plan, Row, Scope, State};
+use crate::plan::{Change, Network, PackageSeen, Plan, Question, Row, Scope, State};
 use crate::provenance::{KeyChanges, KeySummary};
 use crate::report::Why;
 use crate::report::difference::tests::everything;
@@ -120,6 +120,7 @@ pub(super) fn plan_of(rows: Vec<Row>) -> Plan {
         findings: Vec::new(),
         scope: Scope::Whole,
         network: Network::Online,
+        question: Question::Merge,
         base: None,
         folder: String::new(),
         inputs: BTreeMap::from([("mirrors.lock".to_owned(), digest('1'))]),

@@ -31,6 +31,7 @@ pub(super) struct Plan {
     pub(super) base: Option<String>,
     pub(super) folder: String,
     pub(super) safe_to_merge: String,
+    pub(super) as_reviewed: Option<String>,
     pub(super) answer: String,
     pub(super) reason: String,
     pub(super) counts: BTreeMap<String, usize>,

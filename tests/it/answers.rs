@@ -2,6 +2,7 @@
 
 use crate::sides::{PUBLISH, Sides};
 use crate::support::pgp::Key;
+use crate::support::tools::Tool;
 
 const SURE: &str = "safe to merge? as far as registries tell, yes";
 
@@ -79,4 +80,24 @@ fn problems_come_as_json_where_json_was_asked_for() {
         let json: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
         assert_eq!(json["kind"], "problems", "{ran}");
     }
+}
+
+/// A daily look asks whether all is as reviewed, and names no merge; with a base the question is the other one.
+#[test]
+fn a_plan_for_drift_answers_its_own_question() {
+    needs!(Tool::Git);
+    let (sides, image) = Sides::published();
+    let well = sides.workspace.run("plan --drift").ok().says("as reviewed? yes: 1 chart is published as pinned");
+    assert!(!well.said().contains("merge"), "{well}");
+    sides.upstream("web", "1.0.0", "moved");
+    sides.workspace.run("plan --drift").ok().says("as reviewed? yes, with the warnings below: ").says(&image.digest());
+    let markdown = sides.workspace.run("plan --drift --format markdown").ok();
+    markdown.says("### chartsync: as reviewed? ⚠️ yes, with the warnings below");
+    sides.workspace.write(".gitignore", "/upstream\n/published\n");
+    sides.workspace.commit();
+    sides
+        .workspace
+        .run("plan --drift --base HEAD")
+        .ok()
+        .says("safe to merge? yes, if you agree with the warnings below");
 }

@@ -8,7 +8,7 @@ use crate::artifact::Created;
 use crate::lock::Signer;
 use crate::plan::beside::{Beside, Continuity, OtherKeyring};
 use crate::plan::{Change, Plan, Row, State};
-use crate::report::answer::{Answer, Safe, answer};
+use crate::report::answer::{Answer, Safe, answer, question};
 use crate::report::words::{self, APPLY_PATCH, change_of_size, continuity, holder, made, state, unsigned_because};
 use crate::resolve::patch::LockPatch;
 
@@ -27,7 +27,7 @@ pub fn plan(plan: &Plan) -> String {
         Safe::No => Tone::Bad,
         Safe::Warned | Safe::Registries | Safe::Unknown => Tone::Warning,
     };
-    page.line(0, &[strong("safe to merge? "), toned(tone, word), plain(": "), plain(reason)]);
+    page.line(0, &[strong(question(plan.question)), plain(" "), toned(tone, word), plain(": "), plain(reason)]);
     findings(&mut page, plan.all_findings());
     news(&mut page, plan);
     unsigned(&mut page, plan);

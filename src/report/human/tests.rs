@@ -11,7 +11,7 @@ use crate::chart::difference::Difference;
 use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
 use crate::plan::differences::Against;
-use crate::plan::{Change, Network, Plan, Scope, State};
+use crate::plan::{Change, Network, Plan, Question, Scope, State};
 use crate::report::Progress;
 use crate::report::difference::tests::everything;
 use crate::report::samples::{Words, assert_golden, assert_line, digest, nasty, pin, plan_of, rows, written};
@@ -217,6 +217,38 @@ fn answers() {
     let reason = "1 version deserves a second look; 1 version could not be compared";
     check(&unread, &format!("{warned}: {nothing}; {reason}"));
     check(&|plan| plan.rows[0].against = against(Ok(Difference::default())), &format!("yes: {nothing}"));
+}
+
+/// A plan that is asked about drift answers that, and says nothing of merging.
+#[test]
+fn a_plan_for_drift_says_whether_all_is_as_reviewed() {
+    let pins = [pin("one", "1.0.0", '1', None), pin("two", "1.0.0", '2', Some('A'))];
+    let check = |change: &dyn Fn(&mut Plan), expect: &str, word: &str| {
+        let mut made = plan_of(rows(&pins));
+        made.question = Question::Drift;
+        change(&mut made);
+        let text = bare(&super::plan(&made));
+        assert!(text.starts_with(&format!("as reviewed? {expect}\n")), "{text}");
+        let json = crate::report::json::plan(&made);
+        let markdown = crate::report::markdown::plan(&json).unwrap();
+        assert!(markdown.contains("### chartsync: as reviewed? "), "{markdown}");
+        assert!(!(text + &markdown).contains("merge"), "{markdown}");
+        assert_eq!(markdown.contains('✅'), word == "yes", "{markdown}");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["as-reviewed"], &json["all-is-well"]), (&word.into(), &(word == "yes").into()));
+    };
+    let find = |plan: &mut Plan, code| {
+        let finding = Finding::of(code, &plan.rows[0].reference.clone(), "it is so", "");
+        plan.rows[0].add(finding);
+    };
+    check(&|_| {}, "yes: 2 charts are published as pinned", "yes");
+    let warned = "yes, with the warnings below: 2 charts are published as pinned";
+    check(&|plan| find(plan, Code::Upstream), warned, "yes-with-warnings");
+    let missing = |plan: &mut Plan| plan.rows[1].state = State::Change(Change::Publish);
+    check(&missing, "no: 1 chart is not published, or not signed, as pinned or in Git", "no");
+    check(&|plan| find(plan, Code::Drift), "no: 1 chart is withheld", "no");
+    check(&|plan| find(plan, Code::Error), "cannot tell: 1 chart could not be examined", "unknown");
+    check(&|plan| plan.scope = Scope::Filtered, "cannot tell: only what was selected was looked at", "unknown");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use super::parts::{WireFinding, WireRow, findings, verdict};
 use crate::diagnostic::Severity;
 use crate::oci::strict_json;
 use crate::plan::saved::{Basis, Seen, TOOL};
-use crate::plan::{Plan, Scope};
-use crate::report::answer::{Answer, Safe, answer};
+use crate::plan::{Plan, Question, Scope};
+use crate::report::answer::{Answer, Safe, answer, safe_to_merge};
 use crate::resolve::patch::LockPatch;
 
 /// The schema of a plan's JSON, compiled in.
@@ -31,7 +31,9 @@ struct WirePlan {
     folder: String,
     /// Whether it is safe to merge: the stable word.
     safe_to_merge: &'static str,
-    /// The same for people, and why: the first line of every view.
+    /// Whether what is published is what was reviewed, where that is the question: else `null`.
+    as_reviewed: Option<&'static str>,
+    /// The answer for people, and why: the first line of every view.
     answer: &'static str,
     reason: String,
     all_is_well: bool,
@@ -88,7 +90,8 @@ pub fn plan(plan: &Plan) -> String {
         network: plan.network.name(),
         base: plan.base.clone(),
         folder: plan.folder.clone(),
-        safe_to_merge: safe.name(),
+        safe_to_merge: safe_to_merge(plan).safe.name(),
+        as_reviewed: (plan.question == Question::Drift).then(|| safe.name()),
         answer: word,
         reason,
         all_is_well: safe == Safe::Yes,

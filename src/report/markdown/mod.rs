@@ -11,6 +11,8 @@ mod news;
 mod page;
 mod text;
 
+use crate::plan::Question;
+use crate::report::answer::question;
 use crate::report::view::Plan;
 use crate::report::words::{self, APPLY_PATCH};
 use page::Page;
@@ -26,7 +28,11 @@ pub fn plan(text: &str) -> Result<String, String> {
 
 fn whole(plan: &Plan) -> String {
     let mut page = Page::new(&footer(plan));
-    page.line(&format!("### chartsync: safe to merge? {} {}", icon(&plan.safe_to_merge), prose(&plan.answer)));
+    let (asked, word) = match &plan.as_reviewed {
+        Some(word) => (Question::Drift, word),
+        None => (Question::Merge, &plan.safe_to_merge),
+    };
+    page.line(&format!("### chartsync: {} {} {}", question(asked), icon(word), prose(&plan.answer)));
     page.line("");
     page.line(&prose(&plan.reason));
     patch(&mut page, plan);
@@ -37,8 +43,8 @@ fn whole(plan: &Plan) -> String {
     page.finish()
 }
 
-fn icon(safe_to_merge: &str) -> &'static str {
-    match safe_to_merge {
+fn icon(word: &str) -> &'static str {
+    match word {
         "no" => "❌",
         "yes" => "✅",
         _ => "⚠️",
