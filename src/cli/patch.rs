@@ -11,7 +11,6 @@ use crate::finding::Code;
 use crate::graph::StepGraph;
 use crate::lock::{Lockfile, Pin};
 use crate::plan::{Plan, Scope, State};
-use crate::report::APPLY_PATCH;
 use crate::resolve::{self, Failure, Order, patch};
 use crate::workspace::{LOCK_FILE, Tree};
 
@@ -72,10 +71,20 @@ async fn make(
     let selected = plan.rows.iter().map(|row| row.unit).filter(|id| graph.unit(*id).mirror().is_some()).collect();
     let order = Order { selected, everything, ..Order::default() };
     let resolution = resolve::resolve(clearing, graph, lockfile, &order).await;
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    tell(plan, &resolution.failures, &name);
     let bytes = Tree::folder(root).read(LOCK_FILE).map_err(Stop::message)?;
-    patch::make(&clearing.workspace, folder, bytes.as_deref(), &resolution, name).map_err(Stop::message)
+    let path = from_repository(file, root, folder);
+    tell(plan, &resolution.failures, patch::name(&path));
+    patch::make(&clearing.workspace, folder, bytes.as_deref(), &resolution, path).map_err(Stop::message)
+}
+
+/// The patch as it was named, where that is also its name in the repository's root; else by its whole path.
+fn from_repository(file: &Path, root: &Path, folder: &str) -> String {
+    let elsewhere = || {
+        let (here, root) = (Path::new(".").canonicalize().ok()?, root.canonicalize().ok()?);
+        let top = root.ancestors().nth(Path::new(folder).components().count())?;
+        (here != top).then_some(here.join(file.parent()?).canonicalize().ok()?.join(file.file_name()?))
+    };
+    elsewhere().unwrap_or_else(|| file.to_owned()).to_string_lossy().into_owned()
 }
 
 /// Whoever cannot run `lock` takes the patch; what cannot be locked needs more than that: the reason, and what would lift it.
@@ -89,7 +98,7 @@ fn tell(plan: &mut Plan, failures: &[Failure], name: &str) {
                     finding.next.clone_from(&failure.next);
                     finding.exception.clone_from(&failure.exception);
                 }
-                None => finding.next = format!("its pin is in {name}: `git apply {name}` {APPLY_PATCH}"),
+                None => finding.next = format!("its pin is in {name}"),
             }
         }
     }

@@ -27,7 +27,6 @@ pub use human::{
 };
 pub use listed::{Bytes, Listed, listed};
 pub use progress::{Progress, beat, exchange, status};
-pub use words::APPLY_PATCH;
 
 #[cfg(test)]
 mod samples;

@@ -233,6 +233,7 @@ impl Words<'_> {
         plan.folder = self.message("deploy/charts");
         plan.lock_patch = Some(LockPatch {
             file: self.message("lock.patch"),
+            path: self.message("made here/lock.patch"),
             pins: 2,
             dropped: 1,
             keyrings: 1,

@@ -169,7 +169,7 @@ pub(super) fn patch(pins: usize, dropped: usize, keyrings: usize) -> String {
 }
 
 /// How a patch of the lockfile is applied.
-pub const APPLY_PATCH: &str = "in the repository's root, review the pins, and commit";
+pub(super) const APPLY_PATCH: &str = "in the repository's root, review the pins, and commit";
 
 /// Where everything is that a view has no room for.
 pub(super) const WHERE_ALL: &str = "`plan.json` has all of it (in GitHub Actions: in the artifact `plan` of this run)";

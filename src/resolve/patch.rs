@@ -10,6 +10,8 @@ use crate::workspace::{LOCK_FILE, TreeError, Workspace, keyring_file, patch};
 pub struct LockPatch {
     /// The patch's name, without its folder.
     pub file: String,
+    /// Its path, as it is found from the repository's root.
+    pub path: String,
     /// How many pins are made or changed.
     pub pins: usize,
     /// How many pins are dropped.
@@ -31,6 +33,12 @@ pub enum PatchError {
     Git(#[from] TreeError),
 }
 
+/// A path without its folder.
+#[must_use]
+pub fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// The patch that `git apply` takes in the repository, of which the workspace is this `folder`; `lockfile` is the file's bytes as they
 /// are. Nothing where `lock` would write nothing.
 pub fn make(
@@ -38,7 +46,7 @@ pub fn make(
     folder: &str,
     lockfile: Option<&[u8]>,
     resolution: &Resolution,
-    file: String,
+    path: String,
 ) -> Result<Option<(Vec<u8>, LockPatch)>, PatchError> {
     let sides = tempfile::tempdir()?;
     let write = |side: &str, name: &str, bytes: &[u8]| {
@@ -58,17 +66,18 @@ pub fn make(
         write("b", &keyring_file(digest), bytes)?;
         keyrings += 1;
     }
-    let patch = patch(&sides.path().canonicalize()?)?;
-    if patch.is_empty() {
+    let bytes = patch(&sides.path().canonicalize()?)?;
+    if bytes.is_empty() {
         return Ok(None);
     }
     let of = |is: fn(&Event) -> bool| resolution.events.iter().filter(|event| is(event)).count();
     let told = LockPatch {
-        file,
+        file: name(&path).to_owned(),
+        path,
         pins: of(|event| !matches!(event, Event::Dropped(_) | Event::Keyring { .. })),
         dropped: of(|event| matches!(event, Event::Dropped(_))),
         keyrings,
         unlocked: resolution.failures.iter().map(|failure| failure.reference.clone()).collect(),
     };
-    Ok(Some((patch, told)))
+    Ok(Some((bytes, told)))
 }

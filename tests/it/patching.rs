@@ -72,7 +72,12 @@ fn new_versions_and_dropped_ones() {
     }
     sides.mirror("web", &["1.1.0", "1.2.0", "2.0.0"]);
     committed(&sides);
-    let says = ["lock.patch", "2 pins, 1 pin that is dropped", "its pin is in lock.patch: `git apply lock.patch`"];
+    let says = [
+        "lock.patch",
+        "2 pins, 1 pin that is dropped",
+        "its pin is in lock.patch",
+        "next: `git apply ../lock.patch` in the repository's root",
+    ];
     is_what_lock_writes(&sides, 3, &says);
     assert!(!sides.workspace.path("../lock.patch").exists());
 }
@@ -231,6 +236,10 @@ fn a_workspace_below_the_repositorys_root() {
     };
     let (patch, plan) = (sides.workspace.path("../lock.patch"), sides.workspace.path("../plan.json"));
     below_run(&["plan", "--lock-patch", patch.to_str().unwrap(), "--out", plan.to_str().unwrap()]).exits(3);
+    // The command finds the patch from where it is to be run, wherever the plan was made.
+    let whole = patch.canonicalize().unwrap();
+    let told = below_run(&["plan", "--lock-patch", "../../../lock.patch"]).exits(3);
+    told.says(&format!("next: `git apply {}` in the repository's root", whole.display()));
     let json: Value = serde_json::from_slice(&fs::read(&plan).unwrap()).unwrap();
     assert_eq!((&json["folder"], &json["safe-to-merge"]), (&folder.into(), &"no".into()));
     let annotations = below_run(&["render", plan.to_str().unwrap(), "--format", "annotations"]).ok();

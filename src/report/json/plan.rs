@@ -63,7 +63,7 @@ struct WireLockPatch {
 
 impl From<&LockPatch> for WireLockPatch {
     fn from(patch: &LockPatch) -> Self {
-        let LockPatch { file, pins, dropped, keyrings, unlocked } = patch;
+        let LockPatch { file, path: _, pins, dropped, keyrings, unlocked } = patch;
         Self {
             file: file.clone(),
             pins: *pins,
