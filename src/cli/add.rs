@@ -93,8 +93,9 @@ impl<'a> Wanted<'a> {
     fn parse(text: &'a str) -> Result<Self, Stop> {
         let Some((name, version)) = text.split_once('@').filter(|(_, version)| !version.is_empty()) else {
             let name = text.trim_end_matches('@');
+            let word = report::shell_word(name);
             return Err(Stop::Message(format!(
-                "`{text}` names no version: write `{name}@VERSION`; `chartsync outdated --chart {name}` lists upstream's"
+                "`{text}` names no version: write `{name}@VERSION`; `chartsync outdated --chart {word}` lists upstream's"
             )));
         };
         Ok(Self { name, version: version.parse().map_err(Stop::message)? })
@@ -241,6 +242,7 @@ async fn advise(
     asked: &[String],
     resolution: &mut Resolution,
 ) {
+    let asked: Vec<String> = asked.iter().map(|word| report::shell_word(word)).collect();
     let again = format!("run `chartsync add {}` again", asked.join(" "));
     for failure in &mut resolution.failures {
         let of = |id: &&UnitId| graph.unit(**id).reference == failure.reference;

@@ -2,7 +2,7 @@
 
 use std::cell::LazyCell;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::apply::too_many_changes;
@@ -17,7 +17,7 @@ use crate::lock::Lockfile;
 use crate::plan::{self, Ask, Network, Plan, Question, Rights, Scope, beside, differences, drift, trust};
 use crate::report;
 use crate::signature::Signatures;
-use crate::workspace::{Tree, Workspace, folder_in_repository};
+use crate::workspace::{Tree, TreeError, Workspace, folder_in_repository};
 
 /// Arguments of `plan`.
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
         told.extend(base.findings(&workspace, &lockfile));
     }
     let inputs = session::inputs(&root, &workspace)?;
-    let folder = folder_in_repository(&root).unwrap_or_default();
+    let folder = folder(&root)?;
     let clearing = Session::clearing(workspace, &root)?;
     let signatures = Session::signatures(&clearing, &root);
     let planning = async {
@@ -120,6 +120,17 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
             .map_err(|error| Stop::Message(format!("cannot write the plan to {}: {error}", file.display())))?;
     }
     Ok(status(plan.verdict(), options.detailed_exitcode))
+}
+
+/// The workspace's folder in its Git repository; empty where it lies in none.
+fn folder(root: &Path) -> Result<String, Stop> {
+    match folder_in_repository(root) {
+        Ok(folder) => Ok(folder),
+        Err(TreeError::NoRepository(_)) => Ok(String::new()),
+        // Nobody needs Git where there is no repository.
+        Err(_) if !root.ancestors().any(|folder| folder.join(".git").exists()) => Ok(String::new()),
+        Err(error) => Err(Stop::Message(format!("where the workspace lies in its repository is not known: {error}"))),
+    }
 }
 
 /// The plan with the notes that its questions allow.

@@ -101,3 +101,24 @@ fn a_plan_for_drift_answers_its_own_question() {
         .ok()
         .says("safe to merge? yes, if you agree with the warnings below");
 }
+
+/// Whatever was typed is one word of the command that is suggested.
+#[test]
+fn suggested_commands_quote_what_was_typed() {
+    let sides = Sides::pinned(&["1.0.0"]);
+    let ran = crate::support::process::run(sides.workspace.command().args(["add", "my web"])).exits(1);
+    ran.says("`chartsync outdated --chart 'my web'` lists");
+}
+
+/// Where Git fails, annotations and patches would name other files: that is told. No repository is no failure.
+#[test]
+fn a_repository_that_git_cannot_read_is_told() {
+    needs!(Tool::Git);
+    let sides = Sides::pinned(&["1.0.0"]);
+    sides.workspace.run("plan").ok();
+    sides.workspace.git("init --quiet");
+    sides.workspace.run("plan").ok();
+    sides.workspace.write(".git/config", "[nonsense\n");
+    let ran = sides.workspace.run("plan").exits(1).says("where the workspace lies in its repository is not known");
+    ran.says("config");
+}

@@ -54,8 +54,9 @@ fn words(out: &mut String, text: &str) {
             escaped(out, word);
             continue;
         }
-        // The sentence's own signs stay outside.
-        let end = word.trim_end_matches([',', ';', '.', ')', '"']).len();
+        // The sentence's own signs stay outside; a colon is its own unless it ends an emoji.
+        let is_sign = |char: char| [',', ';', '.', ')', '"'].contains(&char) || char == ':' && !has_emoji(word);
+        let end = word.trim_end_matches(is_sign).len();
         let begin = word[..end].len() - word[..end].trim_start_matches(['(', '"']).len();
         escaped(out, &word[..begin]);
         separate(out, &span(&word[begin..end]));
@@ -177,6 +178,8 @@ mod tests {
         check("https://a.example www.a.example a@b.example", "`https://a.example` `www.a.example` `a@b.example`");
         check("fixed in 59807616e1 :tada: ok", "fixed in `59807616e1` `:tada:` ok");
         check("(by @octocat), not #1.", "(by `@octocat`), not `#1`.");
+        check("@octocat: #1: https://a.example: no", "`@octocat`: `#1`: `https://a.example`: no");
+        check("in :a:b: 59807616e1:: ::#1::", "in `:a:b:` `59807616e1`:: `::#1`::");
         check("claims \"Ada <ada@a.example>\"", "claims \"Ada `<ada@a.example>`\"");
         check("- a\n- b", "\\- a\\\\n- b");
         check("1. a", "1\\. a");
