@@ -76,7 +76,8 @@ async fn clear(clearing: &Clearing, graph: &StepGraph, row: &Row, change: Change
         (Some(mirror), Some(pin)) => {
             let from = plan_clearing::origin(change, pin);
             let cleared = clearing.clear(&clearing.workspace.mirrors[mirror], pin, from).await;
-            cleared.map_err(|error| plan_clearing::finding(pin, from, &error))
+            let chart = graph.selector(&pin.destination);
+            cleared.map_err(|error| plan_clearing::finding(pin, chart, from, &error))
         }
         (None, None) => {
             let cleared = plan_clearing::clear_folder(clearing, graph, row, change).await;

@@ -29,6 +29,7 @@ impl Builder {
             keyrings: Vec::new(),
             identities: Vec::new(),
             by_place: Vec::new(),
+            by_name: BTreeMap::new(),
             demands,
             packages: BTreeMap::new(),
         };
@@ -120,6 +121,15 @@ impl Builder {
         let mut graph = self.graph;
         let mut by_place = graph.ids().collect::<Vec<_>>();
         by_place.sort_by(|one, other| graph.unit(*one).place().cmp(&graph.unit(*other).place()));
+        let destination = |id: UnitId| graph.unit(id).destination();
+        let mut by_name = BTreeMap::new();
+        for units in by_place.chunk_by(|one, other| destination(*one) == destination(*other)) {
+            let [unit, ..] = units else { continue };
+            let name = destination(*unit).last();
+            let only = if by_name.contains_key(name) { None } else { Some(*unit) };
+            by_name.insert(name.to_owned(), only);
+        }
+        graph.by_name = by_name;
         graph.by_place = by_place;
         graph.waits.extend_with_edges(contracted(&graph.steps));
         for node in inputs_first(&graph.steps) {

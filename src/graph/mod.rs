@@ -269,6 +269,8 @@ pub struct StepGraph {
     identities: Vec<Identity>,
     /// By destination and version.
     by_place: Vec<UnitId>,
+    /// By the last part of destinations: a unit of the only one that ends so; none where several do.
+    by_name: BTreeMap<String, Option<UnitId>>,
     /// By index of mirror.
     demands: Vec<Demands>,
     /// By first-party unit: what its package is made of.

@@ -124,8 +124,11 @@ impl StepGraph {
     /// The shortest name that selects this chart and no other: its last part, or the whole destination.
     #[must_use]
     pub fn selector<'a>(&self, chart: &'a Repository) -> &'a str {
-        let is_other = |unit: &super::Unit| unit.destination() != chart && unit.destination().last() == chart.last();
-        if self.units().iter().any(is_other) { chart.as_str() } else { chart.last() }
+        match self.by_name.get(chart.last()) {
+            None => chart.last(),
+            Some(Some(unit)) if self.unit(*unit).destination() == chart => chart.last(),
+            Some(_) => chart.as_str(),
+        }
     }
 
     fn named(&self, selection: &Selection) -> Result<Vec<UnitId>, SelectError> {

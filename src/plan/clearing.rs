@@ -47,7 +47,7 @@ async fn clear_row(clearing: &Clearing, graph: &StepGraph, row: &mut Row) {
             row.verified(verdict.as_ref());
             row.created = created;
         }
-        Err(error) => row.add(finding(&pin, from, &error)),
+        Err(error) => row.add(finding(&pin, graph.selector(&pin.destination), from, &error)),
     }
 }
 
@@ -73,12 +73,12 @@ pub fn origin(change: Change, pin: &Pin) -> &Repository {
     }
 }
 
-/// The finding for a chart that was not cleared, at its pin in the lockfile.
+/// The finding for a chart that was not cleared, at its pin in the lockfile; `chart` is the name that selects it.
 #[must_use]
-pub fn finding(pin: &Pin, from: &Repository, error: &ClearError) -> Finding {
+pub fn finding(pin: &Pin, chart: &str, from: &Repository, error: &ClearError) -> Finding {
     let reference = pin.reference();
     let again =
-        format!("find out why; `chartsync lock --repin {}@{}` takes what the source holds now", pin.name, pin.version);
+        format!("find out why; `chartsync lock --repin {chart}@{}` takes what the source holds now", pin.version);
     let finding = match error {
         ClearError::Registry(error) => Finding::of(
             Code::Error,

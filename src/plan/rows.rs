@@ -147,7 +147,7 @@ pub fn rows(
         let mut row = match &unit.state {
             PinState::Stale(stale) => stale_row(workspace, *id, unit, stale),
             PinState::Pinned(pin) => match observed.get(id) {
-                Some(observed) => pinned_row(workspace, *id, unit, pin, observed),
+                Some(observed) => pinned_row(workspace, graph, *id, pin, observed),
                 None => bare_row(workspace, *id, unit, Some(Arc::clone(pin)), State::Undecided),
             },
             PinState::Folder => match observed.get(id) {
@@ -202,17 +202,18 @@ fn stale_row(workspace: &Workspace, id: UnitId, unit: &Unit, unsatisfied: &Unsat
     row
 }
 
-fn pinned_row(workspace: &Workspace, id: UnitId, unit: &Unit, pin: &Arc<Pin>, observed: &Observed) -> Row {
+fn pinned_row(workspace: &Workspace, graph: &StepGraph, id: UnitId, pin: &Arc<Pin>, observed: &Observed) -> Row {
+    let (unit, chart) = (graph.unit(id), graph.selector(&pin.destination));
     let accepted = exceptions(&workspace.settings, pin);
     let decision = decide(observed.destination, observed.source, observed.signature, &accepted);
     let mut row = bare_row(workspace, id, unit, Some(Arc::clone(pin)), State::Unchanged);
-    decided(&mut row, decision, observed);
+    decided(&mut row, chart, decision, observed);
     if let State::Change(Change::Replace(held)) = row.state {
         row.held = Some(held);
     }
     row.accepted = accepted_for(workspace, &row, pin, observed.source);
     if let Some(upstream) = upstream(observed.destination, observed.source) {
-        row.add(told_upstream(pin, upstream, observed));
+        row.add(told_upstream(pin, chart, upstream, observed));
     }
     row
 }
@@ -228,7 +229,7 @@ fn folder_row(workspace: &Workspace, id: UnitId, unit: &Unit, observed: &Observe
             row.source_now = observed.source;
             row.add(packaging_finding(workspace, unit, error));
         }
-        _ => decided(&mut row, decision, observed),
+        _ => decided(&mut row, &unit.name, decision, observed),
     }
     for finding in row.findings.iter_mut().filter(|finding| finding.code == Code::Content) {
         finding.location = location(workspace, unit);
@@ -236,8 +237,8 @@ fn folder_row(workspace: &Workspace, id: UnitId, unit: &Unit, observed: &Observe
     row
 }
 
-/// Writes down what was observed and decided.
-fn decided(row: &mut Row, decision: Decision, observed: &Observed) {
+/// Writes down what was observed and decided of a chart, which is selected by this name.
+fn decided(row: &mut Row, chart: &str, decision: Decision, observed: &Observed) {
     (row.destination_now, row.source_now) = (observed.destination, observed.source);
     (row.signature_now, row.signature_note) = (observed.signature, observed.signature_note.clone());
     match decision {
@@ -253,7 +254,7 @@ fn decided(row: &mut Row, decision: Decision, observed: &Observed) {
             if let Block::Drift(held) | Block::Content(held) = block {
                 row.held = Some(held);
             }
-            row.add(withheld(row, block, observed));
+            row.add(withheld(row, chart, block, observed));
         }
     }
 }
@@ -333,10 +334,10 @@ fn reason(error: Option<&RegistryError>) -> String {
     error.map_or_else(|| "no answer".to_owned(), ToString::to_string)
 }
 
-fn withheld(row: &Row, block: Block, observed: &Observed) -> Finding {
+fn withheld(row: &Row, chart: &str, block: Block, observed: &Observed) -> Finding {
     let reference = &row.reference;
     match (block, &row.pin) {
-        (Block::Moved(now), Some(pin)) => moved(pin, now),
+        (Block::Moved(now), Some(pin)) => moved(pin, chart, now),
         (Block::Gone, Some(pin)) => gone(pin),
         (Block::Drift(held), Some(pin)) => drift(pin, held),
         (Block::Content(held), _) => {
@@ -370,14 +371,13 @@ fn exception(pin: &Pin, finding: Acceptable, digest: Digest) -> Exception {
     Exception { finding, reference: pin.reference(), digest }
 }
 
-fn moved(pin: &Pin, now: Digest) -> Finding {
+fn moved(pin: &Pin, chart: &str, now: Digest) -> Finding {
     Finding::of(
         Code::Moved,
         &pin.reference(),
         format!("{} moved after the review: it names other bytes than those that are pinned", pin.source_reference()),
         format!(
-            "see what changed with `chartsync diff {name} {version} upstream:{version}`, and find out why; to publish the pinned bytes all the same add the exception, to take the new ones run `chartsync lock --repin {name}@{version}`",
-            name = pin.name,
+            "see what changed with `chartsync diff {chart} {version} upstream:{version}`, and find out why; to publish the pinned bytes all the same add the exception, to take the new ones run `chartsync lock --repin {chart}@{version}`",
             version = pin.version
         ),
     )
@@ -406,14 +406,14 @@ fn drift(pin: &Pin, held: Digest) -> Finding {
     .lifted_by(exception(pin, Acceptable::Replace, held))
 }
 
-fn told_upstream(pin: &Pin, upstream: Upstream, observed: &Observed) -> Finding {
+fn told_upstream(pin: &Pin, chart: &str, upstream: Upstream, observed: &Observed) -> Finding {
     let source = pin.source_reference();
     let (message, next) = match upstream {
         Upstream::Moved(_) => (
             format!("{source} names other bytes now than those that are pinned and published"),
             format!(
-                "consumers keep the reviewed bytes; `chartsync lock --repin {}@{}` would take the new ones",
-                pin.name, pin.version
+                "consumers keep the reviewed bytes; `chartsync lock --repin {chart}@{}` would take the new ones",
+                pin.version
             ),
         ),
         Upstream::Gone => (

@@ -1,5 +1,7 @@
 //! Numbers and their words.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::plan::Row;
 
 /// `1 chart`, `2 charts`.
@@ -125,6 +127,12 @@ pub(super) fn unsigned(all: usize, new: usize) -> String {
         _ => format!(", {new} of them new or changed here"),
     };
     format!("{} {} without provenance{new}", count(all, "chart"), are(all))
+}
+
+/// The names that several charts have, from those of all and where each is published.
+pub(super) fn shared<'c>(charts: impl Iterator<Item = (&'c str, &'c str)>) -> BTreeSet<&'c str> {
+    let mut places = BTreeMap::new();
+    charts.filter(|(name, place)| *places.entry(*name).or_insert(*place) != *place).map(|(name, _)| name).collect()
 }
 
 /// How many charts there are, and in which states, from the number of each state's name.

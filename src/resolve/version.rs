@@ -247,7 +247,7 @@ impl Task<'_> {
     }
 
     fn repin(&self) -> String {
-        let (name, version) = (&self.unit().name, &self.unit().version);
+        let (name, version) = (self.graph.selector(self.unit().destination()), &self.unit().version);
         format!("find out why; `chartsync lock --repin {name}@{version}` takes what the source holds now")
     }
 }

@@ -82,24 +82,22 @@ fn problems_come_as_json_where_json_was_asked_for() {
     }
 }
 
-/// A daily look asks whether all is as reviewed, and names no merge; with a base the question is the other one.
+/// Where two destinations end alike, every command that is suggested names one chart, and runs.
 #[test]
-fn a_plan_for_drift_answers_its_own_question() {
-    needs!(Tool::Git);
-    let (sides, image) = Sides::published();
-    let well = sides.workspace.run("plan --drift").ok().says("as reviewed? yes: 1 chart is published as pinned");
-    assert!(!well.said().contains("merge"), "{well}");
+fn suggested_commands_name_one_chart() {
+    let sides = Sides::pinned(&["1.0.0"]);
+    let other = format!("{PUBLISH}/other/web");
+    let trust = sides.workspace.signed_by(&sides.key);
+    sides.workspace.mirror("other", &format!("{}/web", crate::sides::SOURCE), &other, &["1.0.0"], &trust);
+    sides.workspace.run("lock").ok();
     sides.upstream("web", "1.0.0", "moved");
-    sides.workspace.run("plan --drift").ok().says("as reviewed? yes, with the warnings below: ").says(&image.digest());
-    let markdown = sides.workspace.run("plan --drift --format markdown").ok();
-    markdown.says("### chartsync: as reviewed? ⚠️ yes, with the warnings below");
-    sides.workspace.write(".gitignore", "/upstream\n/published\n");
-    sides.workspace.commit();
-    sides
-        .workspace
-        .run("plan --drift --base HEAD")
-        .ok()
-        .says("safe to merge? yes, if you agree with the warnings below");
+    let moved = sides.workspace.run("plan").exits(4);
+    for chart in [format!("{PUBLISH}/web"), other] {
+        for command in [format!("diff {chart} 1.0.0 upstream:1.0.0"), format!("lock --repin {chart}@1.0.0")] {
+            assert!(moved.said().contains(&format!("`chartsync {command}`")), "no {command} in {moved}");
+            sides.workspace.run(&command).ok();
+        }
+    }
 }
 
 /// Whatever was typed is one word of the command that is suggested.
@@ -121,4 +119,24 @@ fn a_repository_that_git_cannot_read_is_told() {
     sides.workspace.write(".git/config", "[nonsense\n");
     let ran = sides.workspace.run("plan").exits(1).says("where the workspace lies in its repository is not known");
     ran.says("config");
+}
+
+/// A daily look asks whether all is as reviewed, and names no merge; with a base the question is the other one.
+#[test]
+fn a_plan_for_drift_answers_its_own_question() {
+    needs!(Tool::Git);
+    let (sides, image) = Sides::published();
+    let well = sides.workspace.run("plan --drift").ok().says("as reviewed? yes: 1 chart is published as pinned");
+    assert!(!well.said().contains("merge"), "{well}");
+    sides.upstream("web", "1.0.0", "moved");
+    sides.workspace.run("plan --drift").ok().says("as reviewed? yes, with the warnings below: ").says(&image.digest());
+    let markdown = sides.workspace.run("plan --drift --format markdown").ok();
+    markdown.says("### chartsync: as reviewed? ⚠️ yes, with the warnings below");
+    sides.workspace.write(".gitignore", "/upstream\n/published\n");
+    sides.workspace.commit();
+    sides
+        .workspace
+        .run("plan --drift --base HEAD")
+        .ok()
+        .says("safe to merge? yes, if you agree with the warnings below");
 }

@@ -42,6 +42,22 @@ fn a_selector_names_a_chart_or_a_version() {
 }
 
 #[test]
+fn the_shortest_selector_names_one_chart() {
+    let mut builder = Builder::new(vec![Demands::new(true, &[])]);
+    for (destination, version) in CHARTS {
+        builder.mirrored(Sample::new(destination, version).unit(), None);
+    }
+    let graph = builder.finish();
+    let check = |chart: &str, expect: &str| assert_eq!(graph.selector(&chart.parse().unwrap()), expect);
+    check("registry.example/charts/app", "app");
+    check("registry.example/charts/one/db", "registry.example/charts/one/db");
+    check("registry.example/charts/two/db", "registry.example/charts/two/db");
+    // What is not declared must not be taken for what is.
+    check("registry.example/elsewhere/app", "registry.example/elsewhere/app");
+    check("registry.example/charts/gone", "gone");
+}
+
+#[test]
 fn a_selector_that_selects_nothing_or_too_much_is_an_error() {
     let check = |chart: &str, only, expect: &str| {
         assert_eq!(select(&[chart], only).unwrap_err().to_string(), expect);

@@ -137,9 +137,12 @@ fn unsigned(page: &mut Page, plan: &Plan) {
     let new = rows.iter().filter(|(row, _)| row.is_of_the_change()).count();
     page.gap();
     page.line(0, &[plain(words::unsigned(rows.len(), new))]);
+    let shared = words::shared(plan.rows.iter().map(|row| (row.name.as_str(), row.reference.repository.as_str())));
     for (row, unsigned) in rows.iter().take(MOST_UNSIGNED) {
         let because = unsigned_because(unsigned.as_str(), unsigned.reason());
-        page.line(4, &[plain(format!("{} {}: ", row.name, row.version)), plain(because)]);
+        let is_shared = shared.contains(row.name.as_str());
+        let chart = if is_shared { row.reference.to_string() } else { format!("{} {}", row.name, row.version) };
+        page.line(4, &[plain(chart), plain(": "), plain(because)]);
     }
     if rows.len() > MOST_UNSIGNED {
         page.line(4, &[faint(format!("and {} more", rows.len() - MOST_UNSIGNED))]);

@@ -10,6 +10,7 @@ use crate::audit::Depth;
 use crate::chart::difference::Difference;
 use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
+use crate::plan::beside::{Beside, Unsigned};
 use crate::plan::differences::Against;
 use crate::plan::{Change, Network, Plan, Question, Scope, State};
 use crate::report::Progress;
@@ -249,6 +250,23 @@ fn a_plan_for_drift_says_whether_all_is_as_reviewed() {
     check(&|plan| find(plan, Code::Drift), "no: 1 chart is withheld", "no");
     check(&|plan| find(plan, Code::Error), "cannot tell: 1 chart could not be examined", "unknown");
     check(&|plan| plan.scope = Scope::Filtered, "cannot tell: only what was selected was looked at", "unknown");
+}
+
+/// Two charts of one name are told apart.
+#[test]
+fn charts_without_provenance_are_told_apart() {
+    let at = |destination: &str| Pin { destination: destination.parse().unwrap(), ..pin("web", "1.0.0", '1', None) };
+    let pins = [at("registry.example/a/web"), at("registry.example/b/web"), pin("one", "1.0.0", '1', None)];
+    let mut made = plan_of(rows(&pins));
+    for row in &mut made.rows {
+        row.beside = Some(Box::new(Beside { unsigned: Some(Unsigned::NotRequired), ..Beside::default() }));
+    }
+    let text = bare(&super::plan(&made)) + &crate::report::markdown::plan(&crate::report::json::plan(&made)).unwrap();
+    let because = "its manifest does not require one";
+    for chart in ["registry.example/a/web:1.0.0", "registry.example/b/web:1.0.0", "one 1.0.0"] {
+        assert!(text.contains(&format!("    {chart}: {because}\n")), "{text}");
+        assert!(text.contains(&format!("- `{chart}`: {because}\n")), "{text}");
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) fn groups(plan: &Plan) -> Vec<Group> {
     let mut groups: Vec<(&str, Group)> = Vec::new();
     let mut keyring = None;
     for chart in plan.charts.iter().filter(|chart| is_news(chart)) {
-        let place = chart.reference.rsplit_once(':').map_or(chart.reference.as_str(), |(place, _)| place);
+        let place = place(chart);
         if groups.last().is_none_or(|(last, _)| *last != place) {
             let head = format!("**{}** {}", prose(&chart.name), code(place));
             groups
@@ -46,6 +46,11 @@ pub(super) fn groups(plan: &Plan) -> Vec<Group> {
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Where it is published, without its tag.
+fn place(chart: &Chart) -> &str {
+    chart.reference.rsplit_once(':').map_or(chart.reference.as_str(), |(place, _)| place)
 }
 
 /// How many characters all of it takes, about, with everything folded away left out.
@@ -274,9 +279,12 @@ pub(super) fn unsigned(page: &mut Page, plan: &Plan) {
         page.left_out(charts.len(), "chart without provenance", "charts without provenance");
         return;
     }
+    let shared = words::shared(plan.charts.iter().map(|chart| (chart.name.as_str(), place(chart))));
     let named = charts.iter().take(MOST_UNSIGNED).map(|(chart, unsigned)| {
         let because = unsigned_because(&unsigned.because, unsigned.reason.as_deref());
-        format!("- {}: {}", code(&format!("{} {}", chart.name, chart.version)), prose(&because))
+        let is_shared = shared.contains(chart.name.as_str());
+        let name = if is_shared { chart.reference.clone() } else { format!("{} {}", chart.name, chart.version) };
+        format!("- {}: {}", code(&name), prose(&because))
     });
     let named = page.entries(named, 0);
     if named < charts.len() {
