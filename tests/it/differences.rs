@@ -316,7 +316,7 @@ fn a_first_version_is_told_by_what_deserves_a_second_look() {
         plan.says("; 1 version deserves a second look\n").says("since   no version before: 4 things to look at\n");
     let told = [
         "! new privilege: DaemonSet agent: privileged  templates/agent.yaml:11",
-        "! new host namespace: DaemonSet agent: hostNetwork  templates/agent.yaml:7",
+        "! new use of the node: DaemonSet agent: hostNetwork  templates/agent.yaml:7",
         "! new rule for everything: ClusterRole web: resources: *  templates/rbac.yaml:5",
         "! new: ClusterRole web  templates/rbac.yaml:1",
     ];
