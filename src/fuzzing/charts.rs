@@ -62,13 +62,14 @@ fn packed(chart: &Chart) {
         return;
     }
     let entries = files().map(|(path, bytes)| Entry { path: path.to_owned(), kind: Kind::File(bytes.to_vec()) });
+    let source = Source::read(Folder { entries: entries.collect() });
+    let Ok(package) = source.and_then(|source| source.package(&BTreeMap::new())) else { return };
     // Helm packages an old chart without what its requirements.yaml says instead.
-    let is_old = !chart.archive.file("Chart.yaml").is_some_and(|text| text.windows(2).any(|two| two == b"v2"));
+    let config: serde_json::Value = serde_json::from_slice(&package.config).unwrap();
+    let is_old = config["apiVersion"] == "v1";
     if is_old && (chart.archive.file("Chart.lock").is_some() || !chart.metadata.dependencies.is_empty()) {
         return;
     }
-    let source = Source::read(Folder { entries: entries.collect() });
-    let Ok(package) = source.and_then(|source| source.package(&BTreeMap::new())) else { return };
     let (Ok(theirs), Ok(ours)) = (Content::of(&chart.archive), Content::of(&package.chart.archive)) else { return };
     assert_eq!(theirs, ours, "{}", theirs.difference(&ours));
 }
