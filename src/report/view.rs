@@ -173,8 +173,8 @@ pub(super) struct Finding {
 #[derive(Deserialize)]
 pub(super) struct Location {
     pub(super) file: String,
-    pub(super) line: Option<u32>,
-    pub(super) column: Option<u32>,
+    pub(super) line: Option<u64>,
+    pub(super) column: Option<u64>,
 }
 
 #[derive(Deserialize)]

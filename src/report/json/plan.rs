@@ -122,7 +122,23 @@ pub fn plan_value(text: &str) -> Result<serde_json::Value, String> {
         let reason: String = error.to_string().chars().take(300).collect();
         format!("it is no plan that this chartsync reads: {reason} (at `{at}`)")
     })?;
-    Ok(value)
+    // To a schema `1.0` is as whole as `1`; nobody here writes it.
+    match fraction(&value) {
+        Some(number) => {
+            Err(format!("it is no plan that this chartsync reads: {number} is not written as a whole number"))
+        }
+        None => Ok(value),
+    }
+}
+
+/// A number that is written with a fraction or an exponent, or is larger than any that is counted.
+fn fraction(value: &serde_json::Value) -> Option<&serde_json::Number> {
+    match value {
+        serde_json::Value::Number(number) => number.is_f64().then_some(number),
+        serde_json::Value::Array(values) => values.iter().find_map(fraction),
+        serde_json::Value::Object(fields) => fields.values().find_map(fraction),
+        _ => None,
+    }
 }
 
 /// What a saved plan rests on, from its JSON. Only that is read: nothing else of it can have an effect.

@@ -105,6 +105,19 @@ fn the_schema_describes_plans_and_nothing_else() {
     }
 }
 
+/// What a schema takes for whole and Rust does not is refused by every reader of a plan, and not by some.
+#[test]
+fn numbers_of_a_plan_are_written_as_whole_ones() {
+    let made = plan(&NOTHING.plan());
+    assert!(made.contains("\"earlier\": 3"));
+    for number in ["3.0", "3e0", "3e40", "30000000000000000000"] {
+        let text = made.replace("\"earlier\": 3", &format!("\"earlier\": {number}"));
+        for told in [read_plan(&text).map(|_| ()), crate::report::markdown::plan(&text).map(|_| ())] {
+            assert!(told.unwrap_err().contains("is not written as a whole number"), "{number}");
+        }
+    }
+}
+
 /// What a saved plan rests on survives being written and read; what is no plan is refused.
 #[test]
 fn a_plan_is_read_back() {
