@@ -1,6 +1,6 @@
 //! Is it safe to merge? The one answer that every view of a plan begins with.
 
-use crate::chart::difference::Difference;
+use crate::chart::difference::{Difference, Matter, Notice};
 use crate::diagnostic::Severity;
 use crate::finding::Code;
 use crate::lock::Signer;
@@ -152,7 +152,12 @@ fn warnings(plan: &Plan) -> usize {
 /// How many of the versions that a person has to read hold what deserves a second look, and of how many that is not known.
 fn looks(plan: &Plan) -> (usize, usize) {
     let against = || plan.rows.iter().filter_map(|row| row.against.as_ref());
-    let is_notable = |difference: &Difference| difference.notices.count > 0 || difference.unread.count > 0;
+    // A new version mostly installs a new version of something: that is told, and is what was asked for.
+    let is_expected = |notice: &&Notice| notice.matter == Matter::AppVersion;
+    let is_notable = |difference: &Difference| {
+        let expected = difference.notices.first.iter().filter(is_expected).count();
+        difference.notices.count > expected || difference.unread.count > 0
+    };
     let notable = against().filter(|against| against.found.as_ref().is_ok_and(is_notable)).count();
     (notable, against().filter(|against| against.found.is_err()).count())
 }

@@ -206,9 +206,6 @@ fn unread_at_once(unread: &Listed<Unread>, has_before: bool) -> Entry {
     Entry { sign: '!', label, text, place: Some(places.join(", ")) }
 }
 
-/// What stands for the version before a first one.
-pub(super) const NOTHING_BEFORE: &str = "no version before";
-
 /// All kinds of change with their numbers, in one line; of a version with none before it only what deserves a second look is known.
 pub(super) fn summary(difference: &Difference, has_before: bool) -> String {
     match (has_before, difference.notices.count, difference.unread.count) {

@@ -312,8 +312,7 @@ fn a_first_version_is_told_by_what_deserves_a_second_look() {
     assert_eq!(bench.registry.front().take_counts(), [("HEAD tag".to_owned(), 2)]);
     let plan =
         plan.says("safe to merge? yes, if you agree with the warnings below: 1 chart would change, without provenance");
-    let plan =
-        plan.says("; 1 version deserves a second look\n").says("since   no version before: 4 things to look at\n");
+    let plan = plan.says("; 1 version deserves a second look\n").says("in it   4 things to look at\n");
     let told = [
         "! new privilege: DaemonSet agent: privileged  templates/agent.yaml:11",
         "! new use of the node: DaemonSet agent: hostNetwork  templates/agent.yaml:7",
@@ -333,7 +332,7 @@ fn a_first_version_is_told_by_what_deserves_a_second_look() {
         (&against["difference"]["notices"]["count"], &against["difference"]["files"]["added"]),
         (&4.into(), &0.into())
     );
-    bench.workspace.run("plan --base HEAD --format markdown").ok().says("since no version before: 4 things to look at");
+    bench.workspace.run("plan --base HEAD --format markdown").ok().says("in it: 4 things to look at");
 
     // A lower one that comes later has none before it either.
     bench.workspace.git("add --all");
@@ -341,7 +340,7 @@ fn a_first_version_is_told_by_what_deserves_a_second_look() {
     mirror(&bench, &["0.9.0", "1.0.0"]);
     bench.workspace.run("lock").ok();
     let plan = bench.workspace.run("plan --base HEAD").ok();
-    plan.says("since   no version before: nothing that deserves a second look\n");
+    plan.says("in it   nothing that deserves a second look\n");
 }
 
 #[test]
@@ -352,10 +351,10 @@ fn the_first_version_of_a_folder_is_told_by_what_deserves_a_second_look() {
     bench.workspace.commit();
     bench.workspace.write("charts/own/templates/rbac.yaml", ROLE);
     // Not published yet, and edited.
-    let plan = bench.workspace.run("plan --base HEAD").ok().says("since   no version before: 2 things to look at");
+    let plan = bench.workspace.run("plan --base HEAD").ok().says("in it   2 things to look at");
     plan.says("! new: ClusterRole web").says("; 1 version deserves a second look\n");
     chart(&bench.workspace, "other", "1.0.0", "");
-    bench.workspace.run("plan --base HEAD").ok().says("no version before: nothing that deserves a second look");
+    bench.workspace.run("plan --base HEAD").ok().says("in it   nothing that deserves a second look");
     bench.workspace.run("apply").ok();
     // Published, and nothing to do: nobody is asked for bytes.
     bench.registry.front().take();

@@ -3,7 +3,7 @@
 use super::page::{Page, Part, Tone, faint, plain, strong, toned};
 use crate::chart::difference::{FilePatch, Hunk, HunkLine, Patched};
 use crate::plan::differences::Against;
-use crate::report::difference::{Compared, Entry, NOTHING_BEFORE, Side, brief, sections, summary};
+use crate::report::difference::{Compared, Entry, Side, brief, sections, summary};
 
 /// The difference as text, what deserves a second look first.
 #[must_use]
@@ -41,8 +41,10 @@ pub(super) fn against(page: &mut Page, indent: usize, width: usize, against: &Ag
         Ok(difference) => summary(difference, before.is_some()),
         Err(why) => format!("not compared: {why}"),
     };
-    let version = before.as_ref().map_or_else(|| NOTHING_BEFORE.to_owned(), |before| before.version.to_string());
-    page.field(indent, width, "since", &format!("{version}: {told}"));
+    match before {
+        Some(before) => page.field(indent, width, "since", &format!("{}: {told}", before.version)),
+        None => page.field(indent, width, "in it", &told),
+    }
     let (entries, more) = found.as_ref().map(|found| brief(found, before.is_some())).unwrap_or_default();
     for one in &entries {
         entry(page, indent + width + 2, one);

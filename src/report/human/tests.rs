@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::apply::Event;
 use crate::audit::Depth;
-use crate::chart::difference::Difference;
+use crate::chart::difference::{Difference, Matter};
 use crate::finding::{Code, Finding};
 use crate::lock::{Lockfile, Pin};
 use crate::plan::beside::{Beside, Unsigned};
@@ -210,6 +210,14 @@ fn answers() {
     let nothing = "nothing to do, 2 charts are published as pinned";
     let warned = "yes, if you agree with the warnings below";
     check(&notable, &format!("{warned}: {nothing}; 1 version deserves a second look"));
+    // But another appVersion alone is what a new version is for.
+    let expected = |plan: &mut Plan| {
+        let mut notices = everything(NOTHING).notices;
+        notices.first.retain(|notice| notice.matter == Matter::AppVersion);
+        notices.count = notices.first.len();
+        plan.rows[0].against = against(Ok(Difference { notices, ..Difference::default() }));
+    };
+    check(&expected, &format!("yes: {nothing}"));
     let unread = |plan: &mut Plan| {
         let unread = everything(NOTHING).unread;
         plan.rows[0].against = against(Ok(Difference { unread, ..Difference::default() }));
