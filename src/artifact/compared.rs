@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::artifact::clearing::Clearing;
 use crate::artifact::image::{ChartImage, ImageError};
 use crate::artifact::packaged::PackagingError;
-use crate::chart::difference::{self, Difference, FilePatch};
+use crate::chart::difference::{self, Difference, FilePatch, Matter};
 use crate::chart::{self, Chart, ChartError};
 use crate::graph::{StepGraph, UnitId};
 use crate::key::{KeySink, Sink as _, StepKey};
@@ -226,10 +226,13 @@ impl Clearing {
     }
 }
 
-/// What deserves a second look in a chart beside its Chart.yaml alone.
+/// What deserves a second look in a chart beside its Chart.yaml alone. All its images come from somewhere: that is no news.
 fn notable(chart: &Chart) -> Difference {
     let bare = Chart { archive: chart.archive.only("Chart.yaml"), metadata: chart.metadata.clone() };
-    let Difference { notices, unread, .. } = difference::compare(&bare, chart);
+    let Difference { mut notices, unread, .. } = difference::compare(&bare, chart);
+    let all = notices.first.len();
+    notices.first.retain(|notice| notice.matter != Matter::ImageRepository);
+    notices.count -= all - notices.first.len();
     Difference { notices, unread, ..Difference::default() }
 }
 

@@ -1,7 +1,8 @@
 //! What every command begins with: the workspace read, the lockfile parsed, the graph compiled, charts selected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::artifact::Clearing;
@@ -9,7 +10,7 @@ use crate::cache::Cache;
 use crate::cli::{Common, output};
 use crate::diagnostic::{Location, Problem, Problems, code};
 use crate::graph::{self, Only, Selection, StepGraph, UnitId};
-use crate::lock::Lockfile;
+use crate::lock::{Lockfile, Pin};
 use crate::oci::Digest;
 use crate::plan::Scope;
 use crate::registry::Registries;
@@ -204,7 +205,15 @@ fn read(tree: &Tree, conflicts: Conflicts) -> Result<(Workspace, Lockfile), Prob
 pub(super) fn read_base(tree: &Tree) -> Result<Option<(Workspace, Lockfile)>, Problems> {
     let Some(workspace) = Workspace::read_base(tree)? else { return Ok(None) };
     let lockfile = parse(workspace.lockfile.as_deref(), Conflicts::Refuse)?;
-    Ok(Some((workspace, lockfile)))
+    // A pin that no manifest declared let nobody publish anything: whoever declares it later is the one who brings it.
+    let declared: HashSet<_> = workspace
+        .mirrors
+        .iter()
+        .flat_map(|mirror| mirror.versions.iter().map(|declared| (&mirror.destination, &declared.version)))
+        .collect();
+    let is_declared = |pin: &&Arc<Pin>| declared.contains(&(&pin.destination, &pin.version));
+    let pins: Vec<_> = lockfile.pins().iter().filter(is_declared).cloned().collect();
+    Ok(Some((workspace, Lockfile::from_pins(pins))))
 }
 
 fn parse(text: Option<&str>, conflicts: Conflicts) -> Result<Lockfile, Problems> {

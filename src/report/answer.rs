@@ -103,19 +103,19 @@ fn yes(plan: &Plan) -> Answer {
     let changes = plan.changes().count();
     let does = match changes {
         0 => published(plan, "nothing to do, "),
-        changes => format!("{} would change, {}", count(changes, "chart"), verified(plan, changes)),
+        changes => format!("{} would change{}", count(changes, "chart"), verified(plan, changes)),
     };
     let (notable, unknown) = looks(plan);
     let does = format!("{does}{}", words_of_looks(notable, unknown));
     let warnings = warnings(plan) + notable + unknown;
     match (&plan.base, warnings) {
         (Some(_), 0) => Answer { safe: Safe::Yes, word: "yes", reason: does },
-        (Some(_), _) => Answer { safe: Safe::Warned, word: "yes, if you agree with the warnings below", reason: does },
+        (Some(_), _) => Answer { safe: Safe::Warned, word: "yes, if you agree with what is told below", reason: does },
         (None, _) => Answer {
             safe: Safe::Registries,
             word: match warnings {
                 0 => "as far as registries tell, yes",
-                _ => "as far as registries tell, yes, if you agree with the warnings below",
+                _ => "as far as registries tell, yes, if you agree with what is told below",
             },
             reason: format!("{does}; what a change does to trust shows only with `--base REV`"),
         },
@@ -169,14 +169,21 @@ fn words_of_looks(notable: usize, unknown: usize) -> String {
     notable.into_iter().chain(unknown).collect()
 }
 
-/// By whose signature: never said of charts that have none.
+/// Whose word what would change rests on: a provenance, nobody's, or this repository's.
 fn verified(plan: &Plan, changes: usize) -> String {
-    let is_unsigned = |row: &Row| row.pin.as_ref().is_some_and(|pin| pin.signer == Signer::None);
-    match plan.changes().filter(|(row, _)| is_unsigned(row)).count() {
-        0 => "each verified".to_owned(),
-        unsigned if unsigned == changes => "without provenance".to_owned(),
-        unsigned => format!("{unsigned} of them without provenance, each other verified"),
+    let of = |is: fn(&Row) -> bool| plan.changes().filter(|(row, _)| is(row)).count();
+    let unsigned = of(|row| row.pin.as_ref().is_some_and(|pin| pin.signer == Signer::None));
+    let own = of(|row| row.pin.is_none());
+    let kinds = [
+        (changes - unsigned - own, if changes == 1 { "verified" } else { "each verified" }, "verified"),
+        (unsigned, "without provenance", "without provenance"),
+        (own, "from this repository", "from this repository"),
+    ];
+    if let Some((_, all, _)) = kinds.iter().find(|(count, ..)| *count == changes) {
+        return format!(", {all}");
     }
+    let some = kinds.iter().filter(|(count, ..)| *count > 0);
+    format!(": {}", some.map(|(count, _, kind)| format!("{count} {kind}")).collect::<Vec<_>>().join(", "))
 }
 
 /// Why a plan without a blocking finding still cannot answer; nothing where it can.

@@ -194,6 +194,12 @@ pub(super) fn brief(difference: &Difference, has_before: bool) -> (Vec<Entry>, u
     (entries, more)
 }
 
+/// What stands for the first lines of a difference that could not be made.
+pub(super) fn unknown() -> (Vec<Entry>, usize) {
+    let text = "what changes in it is not known".to_owned();
+    (vec![Entry { sign: '!', label: "", text, place: None }], 0)
+}
+
 /// Everything that was not read as one line, with the first places.
 fn unread_at_once(unread: &Listed<Unread>, has_before: bool) -> Entry {
     let mut places: Vec<String> = unread.first.iter().map(|one| place(&one.file, one.line)).collect();
@@ -301,6 +307,7 @@ pub(super) fn notice(notice: &Notice) -> Entry {
         Matter::CrdVersion => "new CRD version",
         Matter::CrdGone => "CRD gone",
         Matter::CrdVersionGone => "CRD version gone",
+        Matter::ImageRepository => "new source of images",
         Matter::Dependency => "new dependency",
         Matter::Lookup => "new lookup in the cluster",
         Matter::Tpl => "new use of `tpl`: values become templates",

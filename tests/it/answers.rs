@@ -138,5 +138,5 @@ fn a_plan_for_drift_answers_its_own_question() {
         .workspace
         .run("plan --drift --base HEAD")
         .ok()
-        .says("safe to merge? yes, if you agree with the warnings below");
+        .says("safe to merge? yes, if you agree with what is told below");
 }

@@ -212,7 +212,7 @@ fn what_becomes_of_pins() {
         let ran = sides.workspace.run("plan --base HEAD").ok().says("t trust").says("web:1.0.0");
         let ran =
             ran.says("it is declared no longer: what is published stays, no longer audited").says("mirrors/web.yaml");
-        ran.says("safe to merge? yes, if you agree with the warnings below");
+        ran.says("safe to merge? yes, if you agree with what is told below");
     }
     // A pin that is gone while its version stays is taken anew from whatever the source has.
     sides.restore();
@@ -220,6 +220,19 @@ fn what_becomes_of_pins() {
     sides.workspace.write("mirrors.lock", sides.lockfile().replace(blocks[0].trim_end(), ""));
     let ran = sides.workspace.run("plan --base HEAD").exits(3).says("t trust").says("web:1.0.0");
     ran.says("its pin is gone while the version is still declared").says("mirrors/web.yaml:");
+}
+
+/// A pin that came before its version was declared brought nothing: the change that declares it brings all of it.
+#[test]
+fn a_pin_that_nobody_declared_counts_as_new() {
+    needs!(Tool::Git);
+    let sides = crate::sides::Sides::pinned(&["1.0.0", "1.1.0"]);
+    sides.mirror("web", &["1.0.0"]);
+    sides.workspace.run("apply").ok();
+    sides.workspace.commit();
+    sides.mirror("web", &["1.0.0", "1.1.0"]);
+    let plan = sides.workspace.run("plan --base HEAD").ok();
+    plan.says("publish  web 1.1.0").says("the same as for the version pinned before").says("since   1.0.0: ");
 }
 
 /// What leaves the set of audited charts is told in all three views.

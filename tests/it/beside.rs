@@ -145,7 +145,7 @@ fn a_highest_version_that_goes_down() {
         assert_eq!(beside(&sides, words, "1.0.0")["down-from"], "1.1.0");
     }
     let answer = sides.workspace.run("plan --base HEAD").ok();
-    assert!(answer.said().contains("safe to merge? yes, if you agree with the warnings below"), "{answer}");
+    assert!(answer.said().contains("safe to merge? yes, if you agree with what is told below"), "{answer}");
     // A lower version beside the highest is none that goes down.
     sides.upstream("web", "0.9.0", "");
     sides.mirror("web", &["0.9.0", "1.0.0", "1.1.0"]);

@@ -301,7 +301,8 @@ fn a_first_version_is_told_by_what_deserves_a_second_look() {
     bench.workspace.write(".gitignore", "/upstream\n");
     bench.workspace.commit();
     let agent = "kind: DaemonSet\nmetadata:\n  name: agent\nspec:\n  template:\n    spec:\n      hostNetwork: true\n      containers:\n      - name: agent\n        securityContext:\n          privileged: true\n";
-    let first = release("1.0.0", "replicas: 1\n", &[("rbac.yaml", ROLE), ("agent.yaml", agent)]);
+    let values = "image: {repository: a/web, tag: 1.0.0}\nreplicas: 1\n";
+    let first = release("1.0.0", values, &[("rbac.yaml", ROLE), ("agent.yaml", agent)]);
     first.put(&bench.workspace.path("upstream/web"), "1.0.0");
     release("0.9.0", "replicas: 1\n", &[("web.yaml", DEPLOYMENT)]).put(&bench.workspace.path("upstream/web"), "0.9.0");
     mirror(&bench, &["1.0.0"]);
@@ -311,7 +312,7 @@ fn a_first_version_is_told_by_what_deserves_a_second_look() {
     // Nothing is fetched but what is cleared, which `lock` has kept.
     assert_eq!(bench.registry.front().take_counts(), [("HEAD tag".to_owned(), 2)]);
     let plan =
-        plan.says("safe to merge? yes, if you agree with the warnings below: 1 chart would change, without provenance");
+        plan.says("safe to merge? yes, if you agree with what is told below: 1 chart would change, without provenance");
     let plan = plan.says("; 1 version deserves a second look\n").says("in it   4 things to look at\n");
     let told = [
         "! new privilege: DaemonSet agent: privileged  templates/agent.yaml:11",

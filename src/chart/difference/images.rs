@@ -9,7 +9,7 @@ use super::documents::{Line, Seen};
 use super::fields::{APP_VERSION, Pair, is_literal, key, literally, pairs};
 use super::parts::Part;
 use super::values::{Defaults, Entry, Node, Step, at_line, path, windows};
-use super::{Changes, Image, Read, Unread, told};
+use super::{Changes, Image, Matter, Notice, Read, Unread, told};
 
 /// The most images that are looked at in one chart.
 const IMAGE_LIMIT: usize = 10_000;
@@ -116,6 +116,19 @@ fn named(seen: Seen<'_>) -> impl Iterator<Item = (Line<'_>, Pair<'_>)> {
         }
     }
     found.into_iter()
+}
+
+/// Repositories that no image of the old version came from.
+pub(super) fn notices(old: &Images, new: &Images) -> Vec<Notice> {
+    let mut known: BTreeSet<&str> = old.keys().map(|reference| repository(reference)).collect();
+    let foreign = new.iter().filter(|(reference, _)| known.insert(repository(reference)));
+    let one = |(reference, image): (&String, &Image)| Notice {
+        matter: Matter::ImageRepository,
+        file: image.file.clone(),
+        line: image.line,
+        what: told(repository(reference)),
+    };
+    foreign.map(one).collect()
 }
 
 /// Lines that are new and whose images cannot be read.

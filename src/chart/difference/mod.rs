@@ -60,7 +60,7 @@ use parts::{Parts, Unpacked};
 use values::Defaults;
 
 /// The rules of comparing: raised whenever the same two archives give another difference.
-pub const REVISION: u32 = 4;
+pub const REVISION: u32 = 5;
 
 /// The most entries of one list.
 pub const ENTRY_LIMIT: usize = 500;
@@ -171,6 +171,8 @@ pub enum Matter {
     CrdGone,
     /// A version that such a definition no longer has, or no longer serves.
     CrdVersionGone,
+    /// A repository that images come from, and none came from before.
+    ImageRepository,
     /// A chart that this one did not depend on before.
     Dependency,
     /// A template that reads from the cluster.
@@ -300,6 +302,7 @@ pub fn compare(old: &Chart, new: &Chart) -> Difference {
     let (rights, hidden) = powers::notices(&old, &new);
     notices.extend(rights);
     let (old_images, new_images) = (images::of(&old), images::of(&new));
+    notices.extend(images::notices(&old_images, &new_images));
     let mut unread = unread(&old, &new);
     unread.extend(hidden);
     unread.extend(images::too_many(&new_images));

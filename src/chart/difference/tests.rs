@@ -237,10 +237,29 @@ fn images_are_matched_by_repository_and_then_by_place() {
         &[("values.yaml", "a: {image: one:1}\n")],
         &[("values.yaml", "a: {image: registry.example/one:1}\n")],
         &[
+            "! ImageRepository registry.example/one values.yaml:1",
             "image one:1 values.yaml:1 → registry.example/one:1 values.yaml:1",
             "value values.yaml:1 a.image=one:1 → values.yaml:1 a.image=registry.example/one:1",
         ],
     );
+}
+
+/// Another tag comes from where the old one came from, wherever that stood; another host or path is told, once.
+#[test]
+fn where_images_come_from_is_told_where_nothing_came_from_there() {
+    let check = |old: &str, new: &str, expect: &[&str]| {
+        let found = lines(&compare(&chart(&[("values.yaml", old)]), &chart(&[("values.yaml", new)])));
+        let found: Vec<&str> = found.iter().filter_map(|line| line.strip_prefix("! ImageRepository ")).collect();
+        assert_eq!(found, expect, "{new}");
+    };
+    let old = "a: {image: good.example:5000/app:1}\nb: {image: {registry: good.example, repository: side, tag: 1}}\n";
+    check(old, "a: {image: good.example:5000/app:2}\n", &[]);
+    check(old, &old.replace("tag: 1", &format!("tag: 2, digest: sha256:{}", "a".repeat(64))), &[]);
+    check(old, "c: {image: good.example/side:7}\n", &[]);
+    check(old, "a: {image: good.example/app:1}\n", &["good.example/app values.yaml:1"]);
+    check(old, "a: {image: evil.example/app:1}\nb: {image: evil.example/app:2}\n", &["evil.example/app values.yaml:1"]);
+    check(old, &old.replace("registry: good", "registry: evil"), &["evil.example/side values.yaml:2"]);
+    check("a: 1\n", "a: {image: evil.example/app:1}\n", &["evil.example/app values.yaml:1"]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(in crate::report) fn everything(words: Words<'_>) -> Difference {
         Matter::CrdVersion,
         Matter::CrdGone,
         Matter::CrdVersionGone,
+        Matter::ImageRepository,
         Matter::Dependency,
         Matter::Lookup,
         Matter::Tpl,

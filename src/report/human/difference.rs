@@ -3,7 +3,7 @@
 use super::page::{Page, Part, Tone, faint, plain, strong, toned};
 use crate::chart::difference::{FilePatch, Hunk, HunkLine, Patched};
 use crate::plan::differences::Against;
-use crate::report::difference::{Compared, Entry, Side, brief, sections, summary};
+use crate::report::difference::{Compared, Entry, Side, brief, sections, summary, unknown};
 
 /// The difference as text, what deserves a second look first.
 #[must_use]
@@ -45,7 +45,7 @@ pub(super) fn against(page: &mut Page, indent: usize, width: usize, against: &Ag
         Some(before) => page.field(indent, width, "since", &format!("{}: {told}", before.version)),
         None => page.field(indent, width, "in it", &told),
     }
-    let (entries, more) = found.as_ref().map(|found| brief(found, before.is_some())).unwrap_or_default();
+    let (entries, more) = found.as_ref().map_or_else(|_| unknown(), |found| brief(found, before.is_some()));
     for one in &entries {
         entry(page, indent + width + 2, one);
     }

@@ -173,11 +173,16 @@ fn answers() {
     // The first has no provenance.
     check(&publish, "yes: 1 chart would change, without provenance");
     let signed = |plan: &mut Plan| plan.rows[1].state = State::Change(Change::Publish);
-    check(&signed, "yes: 1 chart would change, each verified");
+    check(&signed, "yes: 1 chart would change, verified");
     let both = |plan: &mut Plan| plan.rows.iter_mut().for_each(|row| row.state = State::Change(Change::Publish));
-    check(&both, "yes: 2 charts would change, 1 of them without provenance, each other verified");
+    check(&both, "yes: 2 charts would change: 1 verified, 1 without provenance");
+    let own = |plan: &mut Plan| {
+        plan.rows[0].pin = None;
+        publish(plan);
+    };
+    check(&own, "yes: 1 chart would change, from this repository");
     check(&|plan| find(plan, 0, Code::Orphan), "yes: nothing to do, 2 charts are published as pinned");
-    let warned = "yes, if you agree with the warnings below: nothing to do, 2 charts are published as pinned";
+    let warned = "yes, if you agree with what is told below: nothing to do, 2 charts are published as pinned";
     check(&|plan| find(plan, 0, Code::Trust), warned);
     check(&|plan| find(plan, 0, Code::Moved), "no: 1 chart is withheld");
     check(&|plan| find(plan, 0, Code::Stale), "no: 1 version lacks a pin that satisfies its manifest");
@@ -208,7 +213,7 @@ fn answers() {
         plan.rows[1].against = against(Ok(Difference::default()));
     };
     let nothing = "nothing to do, 2 charts are published as pinned";
-    let warned = "yes, if you agree with the warnings below";
+    let warned = "yes, if you agree with what is told below";
     check(&notable, &format!("{warned}: {nothing}; 1 version deserves a second look"));
     // But another appVersion alone is what a new version is for.
     let expected = |plan: &mut Plan| {

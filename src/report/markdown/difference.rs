@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::{code, prose};
 use crate::chart::difference::Difference;
-use crate::report::difference::{Entry, brief, sections, summary};
+use crate::report::difference::{Entry, brief, sections, summary, unknown};
 use crate::report::view::Against;
 
 /// Adds lines to one chart version's entry in a list, two blanks from the edge; gives what may be folded away behind them.
@@ -17,7 +17,7 @@ pub(super) fn against(text: &mut String, against: &Against) -> String {
     };
     let what = version.as_ref().map_or_else(|| "in it".to_owned(), |version| format!("since {}", code(version)));
     let _ = write!(text, "  \n  {what}: {}", prose(&told));
-    let (entries, more) = difference.as_ref().map(|difference| brief(difference, has_before)).unwrap_or_default();
+    let (entries, more) = difference.as_ref().map_or_else(unknown, |difference| brief(difference, has_before));
     for entry in &entries {
         let mark = if entry.sign == '!' { "⚠️ " } else { "" };
         let _ = write!(text, "  \n  {mark}{}", line(entry));

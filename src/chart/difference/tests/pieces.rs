@@ -120,6 +120,7 @@ fn whatever_stands_in_crds_is_looked_at() {
         [
             "! Privileged Pod p: privileged crds/a.yaml:8",
             "! HostNamespace Pod p: hostPID crds/a.yaml:5",
+            "! ImageRepository evil.example/x crds/a.yaml:7",
             "image  → evil.example/x:1 crds/a.yaml:7",
             "object  → Pod p crds/a.yaml:1",
         ]
