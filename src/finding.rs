@@ -51,8 +51,12 @@ pub enum Code {
     Unseen,
     /// A tag at the destination that nothing declares.
     Orphan,
+    /// The tags of a destination could not be listed.
+    TagsUnknown,
     /// The keyring behind a URL changed.
     Keyring,
+    /// The keyring behind a URL could not be asked for.
+    KeyringUnknown,
     /// A pin without a version in any manifest.
     Undeclared,
     /// An exception that nothing needs.
@@ -63,7 +67,7 @@ pub enum Code {
 
 impl Code {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::PinMismatch,
         Self::Moved,
         Self::Gone,
@@ -84,7 +88,9 @@ impl Code {
         Self::Upstream,
         Self::Unseen,
         Self::Orphan,
+        Self::TagsUnknown,
         Self::Keyring,
+        Self::KeyringUnknown,
         Self::Undeclared,
         Self::Unneeded,
         Self::SignatureTwice,
@@ -113,7 +119,9 @@ impl Code {
             Self::Upstream => ('u', "upstream", Severity::Warning),
             Self::Unseen => ('~', "unseen", Severity::Note),
             Self::Orphan => ('-', "orphan", Severity::Note),
+            Self::TagsUnknown => ('~', "tags-unknown", Severity::Note),
             Self::Keyring => ('i', "keyring", Severity::Note),
+            Self::KeyringUnknown => ('~', "keyring-unknown", Severity::Note),
             Self::Undeclared => ('i', "undeclared", Severity::Note),
             Self::Unneeded => ('i', "unneeded", Severity::Note),
             Self::SignatureTwice => ('i', "signature-twice", Severity::Note),

@@ -43,9 +43,9 @@ async fn orphans_of(clearing: &Clearing, repository: &Repository, declared: &BTr
         Ok(tags) => tags,
         Err(RegistryError::NotFound { .. }) => return Vec::new(),
         Err(error) => {
-            let message =
-                format!("the tags of {repository} could not be listed, so what nobody declares is unknown: {error}");
-            return vec![Finding::of_run(Code::Orphan, message, "run again, or look at the registry")];
+            // The error names the repository.
+            let message = format!("whether there are tags that nothing declares is unknown: {error}");
+            return vec![Finding::of_run(Code::TagsUnknown, message, "run again, or look at the registry")];
         }
     };
     let undeclared = tags.into_iter().filter(|tag| !declared.contains(tag.as_str()) && !is_referrers_tag(tag.as_str()));
@@ -98,13 +98,19 @@ fn keyring_note(
     locked: &BTreeSet<Digest>,
     now: &Result<Digest, http::Unfetched>,
 ) -> Option<Finding> {
-    let message = match now {
+    Some(match now {
         Ok(digest) if locked.contains(digest) => return None,
-        Ok(digest) => format!("the keyring of {mirror} changed upstream: it is {digest} now"),
-        Err(error) => format!("the keyring of {mirror} could not be asked: {error}"),
-    };
-    let next = format!("`chartsync lock --refresh-keyring {mirror}` verifies its pins with it and shows its keys");
-    Some(Finding::of_run(Code::Keyring, message, next))
+        Ok(digest) => Finding::of_run(
+            Code::Keyring,
+            format!("the keyring of {mirror} changed upstream: it is {digest} now"),
+            format!("`chartsync lock --refresh-keyring {mirror}` verifies its pins with it and shows its keys"),
+        ),
+        Err(error) => Finding::of_run(
+            Code::KeyringUnknown,
+            format!("whether the keyring of {mirror} changed upstream is unknown: {error}"),
+            "run again, or look at the server; the pins were verified with the keyring that is committed",
+        ),
+    })
 }
 
 /// Notes about exceptions that nothing in this plan needed. Only a whole plan with every answer can tell.

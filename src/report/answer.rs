@@ -102,7 +102,7 @@ const CANNOT_TELL: &str = "cannot tell";
 fn yes(plan: &Plan) -> Answer {
     let changes = plan.changes().count();
     let does = match changes {
-        0 => published(plan, "nothing to do, "),
+        0 => nothing(plan),
         changes => format!("{} would change{}", count(changes, "chart"), verified(plan, changes)),
     };
     let (notable, unknown) = looks(plan);
@@ -130,18 +130,43 @@ fn as_reviewed(plan: &Plan) -> Answer {
         let reason = format!("{charts} {} not published, or not signed, as pinned or in Git", are(changes));
         return Answer { safe: Safe::No, word: "no", reason };
     }
-    let (safe, word) = match warnings(plan) {
+    let of = |code| plan.all_findings().filter(|finding| finding.code == code).count();
+    let told = |reasons: [Option<String>; 2]| reasons.into_iter().flatten().collect::<Vec<_>>();
+    let unknown = told([
+        words_of(of(Code::TagsUnknown), "the tags of", "repository", "repositories", "could not be listed"),
+        words_of(of(Code::KeyringUnknown), "the keyring of", "mirror", "mirrors", "could not be asked for"),
+    ]);
+    if !unknown.is_empty() {
+        return Answer { safe: Safe::Unknown, word: CANNOT_TELL, reason: unknown.join(", ") };
+    }
+    // Notes elsewhere, but what this question is about.
+    let unreviewed = told([
+        words_of(of(Code::Orphan), "nothing declares", "other tag", "other tags", "there"),
+        words_of(of(Code::Keyring), "the keyring of", "mirror", "mirrors", "changed upstream"),
+    ]);
+    let (safe, word) = match warnings(plan) + unreviewed.len() {
         0 => (Safe::Yes, "yes"),
-        _ => (Safe::Warned, "yes, with the warnings below"),
+        _ => (Safe::Warned, "yes, with the findings below"),
     };
-    Answer { safe, word, reason: published(plan, "") }
+    // Tags were asked what they name; `verify` reads the bytes.
+    let reviewed = match plan.rows.len() {
+        0 => "no chart is declared".to_owned(),
+        1 => "the tag of 1 chart names what was reviewed".to_owned(),
+        rows => format!("the tags of {rows} charts name what was reviewed"),
+    };
+    Answer { safe, word, reason: [vec![reviewed], unreviewed].concat().join("; ") }
 }
 
-/// That every chart is published as it should be, in these words.
-fn published(plan: &Plan, begin: &str) -> String {
+/// What so many of these are or do; nothing of none.
+fn words_of(number: usize, begin: &str, one: &str, many: &str, end: &str) -> Option<String> {
+    (number > 0).then(|| format!("{begin} {number} {} {end}", if number == 1 { one } else { many }))
+}
+
+/// That there is nothing to do.
+fn nothing(plan: &Plan) -> String {
     match plan.rows.len() {
         0 => "no chart is declared".to_owned(),
-        rows => format!("{begin}{} {} published as {}", count(rows, "chart"), are(rows), as_what(&plan.rows)),
+        rows => format!("nothing to do, {} {} published as {}", count(rows, "chart"), are(rows), as_what(&plan.rows)),
     }
 }
 

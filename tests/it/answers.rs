@@ -126,12 +126,13 @@ fn a_repository_that_git_cannot_read_is_told() {
 fn a_plan_for_drift_answers_its_own_question() {
     needs!(Tool::Git);
     let (sides, image) = Sides::published();
-    let well = sides.workspace.run("plan --drift").ok().says("as reviewed? yes: 1 chart is published as pinned");
+    let well =
+        sides.workspace.run("plan --drift").ok().says("as reviewed? yes: the tag of 1 chart names what was reviewed");
     assert!(!well.said().contains("merge"), "{well}");
     sides.upstream("web", "1.0.0", "moved");
-    sides.workspace.run("plan --drift").ok().says("as reviewed? yes, with the warnings below: ").says(&image.digest());
+    sides.workspace.run("plan --drift").ok().says("as reviewed? yes, with the findings below: ").says(&image.digest());
     let markdown = sides.workspace.run("plan --drift --format markdown").ok();
-    markdown.says("### chartsync: as reviewed? ⚠️ yes, with the warnings below");
+    markdown.says("### chartsync: as reviewed? ⚠️ yes, with the findings below");
     sides.workspace.write(".gitignore", "/upstream\n/published\n");
     sides.workspace.commit();
     sides

@@ -87,6 +87,22 @@ fn a_destination_that_does_not_say_what_it_holds_is_never_taken_for_empty() {
     bench.recovers();
 }
 
+/// Whoever may not list tags cannot say that nothing else is published.
+#[test]
+fn tags_that_are_not_listed_leave_it_open_whether_all_is_as_reviewed() {
+    needs!(Tool::Distribution, Tool::Crane);
+    let bench = Bench::new();
+    bench.recovers();
+    bench.answer(|_, path| path.ends_with("/tags/list"), || StatusCode::FORBIDDEN.into_response());
+    let ran = bench.workspace.run("plan --drift --out p.json").ok();
+    let ran = ran.says("as reviewed? cannot tell: the tags of 1 repository could not be listed").says("~ tags-unknown");
+    assert_eq!(ran.said().matches("charts/web").count(), 1, "{ran}");
+    let json: serde_json::Value = serde_json::from_str(&bench.workspace.read("p.json")).unwrap();
+    assert_eq!((&json["as-reviewed"], &json["all-is-well"]), (&"unknown".into(), &false.into()));
+    bench.registry.front().clear_fault();
+    bench.workspace.run("plan --drift").ok().says("as reviewed? yes: the tag of 1 chart names what was reviewed");
+}
+
 #[test]
 fn uploads_that_fail_leave_nothing_that_looks_published() {
     needs!(Tool::Distribution, Tool::Crane);

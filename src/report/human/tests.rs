@@ -255,9 +255,29 @@ fn a_plan_for_drift_says_whether_all_is_as_reviewed() {
         let finding = Finding::of(code, &plan.rows[0].reference.clone(), "it is so", "");
         plan.rows[0].add(finding);
     };
-    check(&|_| {}, "yes: 2 charts are published as pinned", "yes");
-    let warned = "yes, with the warnings below: 2 charts are published as pinned";
-    check(&|plan| find(plan, Code::Upstream), warned, "yes-with-warnings");
+    let named = "the tags of 2 charts name what was reviewed";
+    check(&|_| {}, &format!("yes: {named}"), "yes");
+    check(&|plan| plan.rows.truncate(1), "yes: the tag of 1 chart names what was reviewed", "yes");
+    check(&|plan| find(plan, Code::Unneeded), &format!("yes: {named}"), "yes");
+    let warned = format!("yes, with the findings below: {named}");
+    check(&|plan| find(plan, Code::Upstream), &warned, "yes-with-warnings");
+    // What elsewhere is a note.
+    check(
+        &|plan| find(plan, Code::Orphan),
+        &format!("{warned}; nothing declares 1 other tag there"),
+        "yes-with-warnings",
+    );
+    let all = |plan: &mut Plan, codes: &[Code]| codes.iter().for_each(|code| find(plan, *code));
+    let told = format!("{warned}; nothing declares 2 other tags there; the keyring of 1 mirror changed upstream");
+    check(&|plan| all(plan, &[Code::Orphan, Code::Keyring, Code::Orphan]), &told, "yes-with-warnings");
+    // What was not seen may be anything.
+    let told = "cannot tell: the tags of 1 repository could not be listed";
+    check(&|plan| all(plan, &[Code::TagsUnknown, Code::Orphan]), told, "unknown");
+    let both = [Code::KeyringUnknown, Code::TagsUnknown, Code::TagsUnknown];
+    let told =
+        "cannot tell: the tags of 2 repositories could not be listed, the keyring of 1 mirror could not be asked for";
+    check(&|plan| all(plan, &both), told, "unknown");
+    check(&|plan| all(plan, &[Code::TagsUnknown, Code::Drift]), "no: 1 chart is withheld", "no");
     let missing = |plan: &mut Plan| plan.rows[1].state = State::Change(Change::Publish);
     check(&missing, "no: 1 chart is not published, or not signed, as pinned or in Git", "no");
     check(&|plan| find(plan, Code::Drift), "no: 1 chart is withheld", "no");
