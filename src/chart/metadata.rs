@@ -2,6 +2,8 @@
 //!
 //! Owns Helm's fields and rules for them. Unknown fields are dropped, as Helm does. Knows no file besides.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::quoted;
@@ -133,6 +135,17 @@ impl Metadata {
     /// Where its sources are, as written.
     pub(super) fn sources(&self) -> impl Iterator<Item = &str> {
         self.config.get("sources").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// When each dependency is installed and what it hands to this chart, by name or alias: empty where nothing is said.
+    pub(super) fn terms(&self) -> BTreeMap<String, String> {
+        let one = |dependency: &Map<String, Value>| {
+            let name = [text(dependency, "alias"), text(dependency, "name")].into_iter().find(|name| !name.is_empty());
+            let fields = ["condition", "tags", "import-values"];
+            let said = fields.iter().filter_map(|field| Some(format!("{field} {}", dependency.get(*field)?)));
+            (name.unwrap_or_default().to_owned(), said.collect::<Vec<_>>().join(", "))
+        };
+        objects(&self.config, "dependencies").map(one).collect()
     }
 
     /// Its maintainers, each in one line: `Ada <ada@upstream.example> https://upstream.example`.

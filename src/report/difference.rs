@@ -309,6 +309,7 @@ pub(super) fn notice(notice: &Notice) -> Entry {
         Matter::CrdVersionGone => "CRD version gone",
         Matter::ImageRepository => "new source of images",
         Matter::Dependency => "new dependency",
+        Matter::Terms => "other terms for a dependency",
         Matter::Lookup => "new lookup in the cluster",
         Matter::Tpl => "new use of `tpl`: values become templates",
         Matter::Type => "type",

@@ -149,6 +149,12 @@ fn of_part(before: &Metadata, now: &Metadata, part: &Part<'_>, notices: &mut Vec
     if now.field("deprecated").is_some() && before.field("deprecated").is_none() {
         push(Matter::Deprecated, "deprecated", now.name.clone());
     }
+    let (terms_before, terms) = (before.terms(), now.terms());
+    for (name, terms) in terms {
+        let Some(before) = terms_before.get(&name).filter(|before| **before != terms) else { continue };
+        let told = |terms: &str| if terms.is_empty() { "always".to_owned() } else { told(terms) };
+        push(Matter::Terms, "dependencies", format!("{name}: {} → {}", told(before), told(&terms)));
+    }
     for person in entries(now, "maintainers").difference(&entries(before, "maintainers")) {
         push(Matter::Maintainer, "maintainers", person.clone());
     }

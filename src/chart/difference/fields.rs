@@ -192,7 +192,8 @@ impl<'t> Reader<'t> {
                     end = at;
                     break;
                 }
-                char if char.is_whitespace() && next == Some('#') && self.at + at >= self.last_quote => {
+                // YAML knows no other blanks.
+                ' ' | '\t' if next == Some('#') && self.at + at >= self.last_quote => {
                     end = at;
                     break;
                 }

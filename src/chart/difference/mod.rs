@@ -175,6 +175,8 @@ pub enum Matter {
     ImageRepository,
     /// A chart that this one did not depend on before.
     Dependency,
+    /// When a dependency is installed, or which of its values its parent takes over, says something else.
+    Terms,
     /// A template that reads from the cluster.
     Lookup,
     /// A template that makes templates of values.

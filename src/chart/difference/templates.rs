@@ -245,7 +245,7 @@ impl Builder {
             Some(Token::Word(word)) => *word,
             _ => "",
         };
-        self.block(keyword, line, self.text.len()..self.text.len() + written.len(), action.tokens.len() > 1);
+        self.block(keyword, line, self.text.len()..self.text.len() + written.len());
         let is_quiet = QUIET.contains(&keyword);
         let assigns = action.tokens.contains(&Token::Assigns);
         // What is only decided is not printed.
@@ -329,11 +329,11 @@ impl Builder {
         uses
     }
 
-    /// A block begins or ends.
-    fn block(&mut self, keyword: &str, line: u32, written: Range<usize>, is_condition: bool) {
+    /// A block begins or ends. Behind `else` its condition and that word stand around what follows.
+    fn block(&mut self, keyword: &str, line: u32, written: Range<usize>) {
         match keyword {
             "if" | "with" | "range" | "define" | "block" => self.open.push(vec![(line, written)]),
-            "else" if is_condition => {
+            "else" => {
                 if let Some(open) = self.open.last_mut() {
                     open.push((line, written));
                 }

@@ -244,6 +244,23 @@ fn images_are_matched_by_repository_and_then_by_place() {
     );
 }
 
+/// What installs a dependency that was there all along, or makes its values the parent's.
+#[test]
+fn terms_of_dependencies_are_told() {
+    let check = |old: &str, new: &str, expect: &[&str]| {
+        let yaml = |terms: &str| format!("{}dependencies:\n- name: b\n  version: 1.0.0\n{terms}", CHART_YAML.1);
+        let found = lines(&compare(&chart(&[("Chart.yaml", &yaml(old))]), &chart(&[("Chart.yaml", &yaml(new))])));
+        let found: Vec<&str> = found.iter().filter_map(|line| line.strip_prefix("! Terms ")).collect();
+        assert_eq!(found, expect, "{new}");
+    };
+    let condition = "  condition: b.enabled\n";
+    check(condition, condition, &[]);
+    check(condition, "", &["b: condition \"b.enabled\" → always Chart.yaml:5"]);
+    check("", "  tags: [x]\n", &["b: always → tags [\"x\"] Chart.yaml:5"]);
+    let imports = "  import-values:\n  - child: x\n    parent: other\n";
+    check("", imports, &["b: always → import-values [{\"child\":\"x\",\"parent\":\"other\"}] Chart.yaml:5"]);
+}
+
 /// Another tag comes from where the old one came from, wherever that stood; another host or path is told, once.
 #[test]
 fn where_images_come_from_is_told_where_nothing_came_from_there() {

@@ -37,6 +37,7 @@ pub(in crate::report) fn everything(words: Words<'_>) -> Difference {
         Matter::CrdVersionGone,
         Matter::ImageRepository,
         Matter::Dependency,
+        Matter::Terms,
         Matter::Lookup,
         Matter::Tpl,
         Matter::Type,

@@ -204,6 +204,18 @@ fn what_stands_under_another_condition_is_told() {
         "true",
         1,
     );
+    // Two branches that change places, either way.
+    let branches =
+        |one: &str, other: &str| format!("{POD}{{{{ if .a }}}}\n  {one}\n{{{{ else }}}}\n  {other}\n{{{{ end }}}}\n");
+    let power = "hostPID: true";
+    for (old, new) in
+        [(branches("c: d", power), branches(power, "c: d")), (branches(power, "c: d"), branches("c: d", power))]
+    {
+        assert_eq!(
+            seen(&[("templates/a.yaml", &old)], &[("templates/a.yaml", &new)]),
+            [format!("unread templates/a.yaml:6 {CONDITION}")]
+        );
+    }
     // Two conditions that change places.
     let two = |one: &str, other: &str| {
         format!(
