@@ -28,9 +28,16 @@ pub enum Unsatisfied {
     },
     /// The manifest lists fingerprints, and the signer's are not among them.
     #[error(
-        "it is signed by {0}, which `fingerprints` does not list: list it if you trust it, or take another release with `chartsync lock --repin`"
+        "it is signed by {signer}, which `fingerprints` does not list: list it if you trust it, or take what the source holds now with `chartsync lock --repin {mirror}@{version}`"
     )]
-    Signer(Fingerprint),
+    Signer {
+        /// Its key.
+        signer: Fingerprint,
+        /// The mirror.
+        mirror: Repository,
+        /// The version.
+        version: Version,
+    },
     /// Provenance is required, there is none, and no exception says that this is right.
     #[error(
         "it has no provenance, which the manifest requires: accept `unsigned` in chartsync.toml, or set `required: false`"
@@ -131,7 +138,8 @@ fn keyring(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> Result<(), Unsa
 fn signer(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> Result<(), Unsatisfied> {
     match &pin.signer {
         Signer::Pgp(signer) if !mirror.trust.fingerprints.is_empty() && !is_listed(pin, mirror, workspace) => {
-            Err(Unsatisfied::Signer(signer.clone()))
+            let (mirror, version) = (pin.destination.clone(), pin.version.clone());
+            Err(Unsatisfied::Signer { signer: signer.clone(), mirror, version })
         }
         _ => Ok(()),
     }
@@ -263,8 +271,14 @@ mod tests {
         let listed = |fingerprint: &Fingerprint| format!("{PATH}, fingerprints: ['{fingerprint}']");
         assert_eq!(verdict(&pin, &listed(&key.fingerprint), "", &[]), Ok(()));
         assert_eq!(verdict(&pin, &listed(&key.subkeys[0]), "", &[]), Ok(()));
+        let not_listed = |signer: &Fingerprint| {
+            let (mirror, version) = ("ghcr.io/org/a".parse().unwrap(), "1.0.0".parse().unwrap());
+            Err(Unsatisfied::Signer { signer: signer.clone(), mirror, version })
+        };
         let stranger: Fingerprint = "0000000000000000000000000000000000000001".parse().unwrap();
-        assert_eq!(verdict(&pin, &listed(&stranger), "", &[]), Err(Unsatisfied::Signer(key.fingerprint.clone())));
+        assert_eq!(verdict(&pin, &listed(&stranger), "", &[]), not_listed(&key.fingerprint));
+        let (_, next) = not_listed(&stranger).unwrap_err().parts();
+        assert!(next.ends_with("`chartsync lock --repin ghcr.io/org/a@1.0.0`"), "{next}");
 
         // A subkey speaks for its own key, for no other one of the keyring.
         let both = [RING, include_bytes!("../../tests/fixtures/provenance/good.gpg")].concat();
@@ -272,7 +286,7 @@ mod tests {
         assert_ne!(other, key.fingerprint);
         let pin = Pin { signer: Signer::Pgp(other.clone()), keyring: Some(Digest::of(&both)), ..pin };
         let files: [(&str, &[u8]); 1] = [("ring.gpg", &both)];
-        assert_eq!(verdict(&pin, &listed(&key.subkeys[0]), "", &files), Err(Unsatisfied::Signer(other.clone())));
+        assert_eq!(verdict(&pin, &listed(&key.subkeys[0]), "", &files), not_listed(&other));
         assert_eq!(verdict(&pin, &listed(&other), "", &files), Ok(()));
     }
 }
