@@ -151,7 +151,7 @@ pub fn rows(
                 None => bare_row(workspace, *id, unit, Some(Arc::clone(pin)), State::Undecided),
             },
             PinState::Folder => match observed.get(id) {
-                Some(observed) => folder_row(workspace, *id, unit, observed),
+                Some(observed) => folder_row(workspace, graph, *id, observed),
                 None => bare_row(workspace, *id, unit, None, State::Undecided),
             },
         };
@@ -203,22 +203,23 @@ fn stale_row(workspace: &Workspace, id: UnitId, unit: &Unit, unsatisfied: &Unsat
 }
 
 fn pinned_row(workspace: &Workspace, graph: &StepGraph, id: UnitId, pin: &Arc<Pin>, observed: &Observed) -> Row {
-    let (unit, chart) = (graph.unit(id), graph.selector(&pin.destination));
+    let unit = graph.unit(id);
     let accepted = exceptions(&workspace.settings, pin);
     let decision = decide(observed.destination, observed.source, observed.signature, &accepted);
     let mut row = bare_row(workspace, id, unit, Some(Arc::clone(pin)), State::Unchanged);
-    decided(&mut row, chart, decision, observed);
+    decided(&mut row, graph, decision, observed);
     if let State::Change(Change::Replace(held)) = row.state {
         row.held = Some(held);
     }
     row.accepted = accepted_for(workspace, &row, pin, observed.source);
     if let Some(upstream) = upstream(observed.destination, observed.source) {
-        row.add(told_upstream(pin, chart, upstream, observed));
+        row.add(told_upstream(pin, graph.selector(&pin.destination), upstream, observed));
     }
     row
 }
 
-fn folder_row(workspace: &Workspace, id: UnitId, unit: &Unit, observed: &Observed) -> Row {
+fn folder_row(workspace: &Workspace, graph: &StepGraph, id: UnitId, observed: &Observed) -> Row {
+    let unit = graph.unit(id);
     let nothing_lifts = |_: Acceptable, _: Option<Digest>| false;
     let decision = decide(observed.destination, observed.source, observed.signature, &nothing_lifts);
     let mut row = bare_row(workspace, id, unit, None, State::Unchanged);
@@ -229,7 +230,7 @@ fn folder_row(workspace: &Workspace, id: UnitId, unit: &Unit, observed: &Observe
             row.source_now = observed.source;
             row.add(packaging_finding(workspace, unit, error));
         }
-        _ => decided(&mut row, &unit.name, decision, observed),
+        _ => decided(&mut row, graph, decision, observed),
     }
     for finding in row.findings.iter_mut().filter(|finding| finding.code == Code::Content) {
         finding.location = location(workspace, unit);
@@ -237,8 +238,8 @@ fn folder_row(workspace: &Workspace, id: UnitId, unit: &Unit, observed: &Observe
     row
 }
 
-/// Writes down what was observed and decided of a chart, which is selected by this name.
-fn decided(row: &mut Row, chart: &str, decision: Decision, observed: &Observed) {
+/// Writes down what was observed and decided of a chart.
+fn decided(row: &mut Row, graph: &StepGraph, decision: Decision, observed: &Observed) {
     (row.destination_now, row.source_now) = (observed.destination, observed.source);
     (row.signature_now, row.signature_note) = (observed.signature, observed.signature_note.clone());
     match decision {
@@ -254,7 +255,7 @@ fn decided(row: &mut Row, chart: &str, decision: Decision, observed: &Observed) 
             if let Block::Drift(held) | Block::Content(held) = block {
                 row.held = Some(held);
             }
-            row.add(withheld(row, chart, block, observed));
+            row.add(withheld(row, graph, block, observed));
         }
     }
 }
@@ -334,10 +335,10 @@ fn reason(error: Option<&RegistryError>) -> String {
     error.map_or_else(|| "no answer".to_owned(), ToString::to_string)
 }
 
-fn withheld(row: &Row, chart: &str, block: Block, observed: &Observed) -> Finding {
+fn withheld(row: &Row, graph: &StepGraph, block: Block, observed: &Observed) -> Finding {
     let reference = &row.reference;
     match (block, &row.pin) {
-        (Block::Moved(now), Some(pin)) => moved(pin, chart, now),
+        (Block::Moved(now), Some(pin)) => moved(pin, graph.selector(&pin.destination), now),
         (Block::Gone, Some(pin)) => gone(pin),
         (Block::Drift(held), Some(pin)) => drift(pin, held),
         (Block::Content(held), _) => {
