@@ -78,6 +78,7 @@ pub(super) async fn run(common: &Common, options: &Options) -> Result<u8, Stop> 
 /// A version of the chart that is named; which one does not matter.
 fn chart(graph: &StepGraph, name: &str) -> Result<UnitId, Stop> {
     if let Some((chart, version)) = name.split_once('@') {
+        let (chart, version) = (report::shell_word(chart), report::shell_word(version));
         return Err(Stop::Message(format!("`{name}` names a version: write `chartsync diff {chart} OLD {version}`")));
     }
     let selection = Selection { charts: vec![name.to_owned()], ..Selection::default() };

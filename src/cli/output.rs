@@ -71,22 +71,7 @@ pub(super) fn data(text: &str) -> Result<(), Stop> {
 
 /// From now on every command that is suggested names this workspace.
 pub(super) fn name_root(root: &Path) {
-    let _ = ROOT.set(quotable(&root.display().to_string()));
-}
-
-/// A word for a shell that can stand in a command in backticks, in a line: what would end one of the two is written as an escape,
-/// in the quotes that bash, zsh and ksh read those in.
-fn quotable(word: &str) -> String {
-    let is_plain = |char: char| char != '`' && report::escape::terminal(&char.to_string()) == char.to_string();
-    if word.chars().all(is_plain) {
-        return report::shell_word(word);
-    }
-    let escaped = word.chars().map(|char| match char {
-        '\\' | '\'' => format!("\\{char}"),
-        char if is_plain(char) => char.to_string(),
-        char => format!("\\U{:08x}", u32::from(char)),
-    });
-    format!("$'{}'", escaped.collect::<String>())
+    let _ = ROOT.set(report::shell_word(&root.display().to_string()));
 }
 
 /// The text with the workspace named in each command that stands in it.
@@ -150,17 +135,7 @@ pub(super) fn stop(format: Format, stop: &Stop) {
 
 #[cfg(test)]
 mod tests {
-    use super::{quotable, rooted};
-
-    #[test]
-    fn a_workspace_stays_one_word_of_one_command() {
-        let check = |root: &str, expect: &str| assert_eq!(quotable(root), expect);
-        check("charts", "charts");
-        check("my charts", "'my charts'");
-        check("it's", "'it'\\''s'");
-        check("a`b", r"$'a\U00000060b'");
-        check("a'`\\\n\u{202e}", r"$'a\'\U00000060\\\U0000000a\U0000202e'");
-    }
+    use super::rooted;
 
     #[test]
     fn commands_name_the_workspace_that_was_named() {

@@ -2,6 +2,7 @@
 //!
 //! Owns which command fits which settings, and that nothing in a line is more than a word to the shell.
 
+use super::escape::is_unseen;
 use crate::lock::Pin;
 use crate::oci::{Reference, Repository};
 use crate::settings::{Access, Role, Settings, Signing, SigningService};
@@ -117,13 +118,29 @@ fn shell(words: &[impl AsRef<str>]) -> String {
 }
 
 /// A word for a POSIX shell, in quotes where it would be more than one word otherwise.
-#[must_use]
-pub fn quoted(word: &str) -> String {
+fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@%+=:,./-_".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A word for a shell in a command that a sentence suggests, in backticks and in one line: what would end one of the two, or would be
+/// escaped there, is written as an escape, in the quotes that bash, zsh and ksh read those in.
+#[must_use]
+pub fn quotable(word: &str) -> String {
+    let has_sharps = word.contains("##");
+    let is_plain = |char: char| char != '`' && !is_unseen(char) && !(has_sharps && char == '#');
+    if word.chars().all(is_plain) {
+        return quoted(word);
+    }
+    let escaped = word.chars().map(|char| match char {
+        '\\' | '\'' => format!("\\{char}"),
+        char if is_plain(char) => char.to_string(),
+        char => format!("\\U{:08x}", u32::from(char)),
+    });
+    format!("$'{}'", escaped.collect::<String>())
 }
 
 #[cfg(test)]
@@ -142,6 +159,23 @@ mod tests {
             ("a\nb", "'a\nb'"),
         ] {
             assert_eq!(quoted(word), expect);
+        }
+    }
+
+    #[test]
+    fn a_suggested_word_stays_one_word_of_one_command() {
+        for (word, expect) in [
+            ("charts", "charts"),
+            ("a.example:5000/b@1.0.0", "a.example:5000/b@1.0.0"),
+            ("my charts", "'my charts'"),
+            ("it's", "'it'\\''s'"),
+            ("a`b", r"$'a\U00000060b'"),
+            ("a'`\\\n\u{202e}", r"$'a\'\U00000060\\\U0000000a\U0000202e'"),
+            ("a#", "'a#'"),
+            ("##[x]", r"$'\U00000023\U00000023[x]'"),
+        ] {
+            assert_eq!(quotable(word), expect);
+            assert_eq!(super::super::escape::terminal(&format!("`cd {expect}`")), format!("`cd {expect}`"));
         }
     }
 

@@ -120,7 +120,7 @@ fn is_plain(text: &str) -> bool {
 ///
 /// These are Unicode's categories Cc, Cf, Zl and Zp, all that is ignorable by default, every blank but the plain one, and the
 /// noncharacters.
-fn is_unseen(char: char) -> bool {
+pub(super) fn is_unseen(char: char) -> bool {
     matches!(
         char,
         '\u{a0}' | '\u{ad}' | '\u{34f}'

@@ -18,7 +18,7 @@ mod progress;
 mod view;
 mod words;
 
-pub use consume::{Command, KeyringFile, quoted as shell_word};
+pub use consume::{Command, KeyringFile, quotable as shell_word};
 pub use difference::{Compared, Side, Taken};
 pub use explained::{Explanation, explanation, explanations};
 pub use human::{

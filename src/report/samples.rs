@@ -232,7 +232,6 @@ impl Words<'_> {
         plan.base = Some(self.message("main"));
         plan.folder = self.message("deploy/charts");
         plan.lock_patch = Some(LockPatch {
-            file: self.message("lock.patch"),
             path: self.message("made here/lock.patch"),
             pins: 2,
             dropped: 1,

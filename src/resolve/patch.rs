@@ -8,9 +8,7 @@ use crate::workspace::{LOCK_FILE, TreeError, Workspace, keyring_file, patch};
 /// What is in a patch of the lockfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockPatch {
-    /// The patch's name, without its folder.
-    pub file: String,
-    /// Its path, as it is found from the repository's root.
+    /// The patch's path, as it is found from the repository's root.
     pub path: String,
     /// How many pins are made or changed.
     pub pins: usize,
@@ -72,7 +70,6 @@ pub fn make(
     }
     let of = |is: fn(&Event) -> bool| resolution.events.iter().filter(|event| is(event)).count();
     let told = LockPatch {
-        file: name(&path).to_owned(),
         path,
         pins: of(|event| !matches!(event, Event::Dropped(_) | Event::Keyring { .. })),
         dropped: of(|event| matches!(event, Event::Dropped(_))),

@@ -106,6 +106,12 @@ fn suggested_commands_quote_what_was_typed() {
     let sides = Sides::pinned(&["1.0.0"]);
     let ran = crate::support::process::run(sides.workspace.command().args(["add", "my web"])).exits(1);
     ran.says("`chartsync outdated --chart 'my web'` lists");
+    let ran = crate::support::process::run(sides.workspace.command().args(["diff", "my `web@1", "a", "b"])).exits(1);
+    ran.says("write `chartsync diff $'my \\U00000060web' OLD 1`");
+    sides.upstream("web", "1.1.0", "");
+    sides.mirror("web", &["1.0.0", "1.1.0"]);
+    let ran = crate::support::process::run(sides.workspace.command().args(["plan", "--lock-patch", "a`b"])).exits(3);
+    ran.says("next: `git apply $'a\\U00000060b'` in the repository's root");
 }
 
 /// Where Git fails, annotations and patches would name other files: that is told. No repository is no failure.

@@ -54,7 +54,7 @@ impl Outdated {
     pub fn of(upstream: Upstream<'_>, graph: &StepGraph) -> Self {
         let Upstream { mirror, newest, found } = upstream;
         let name = graph.selector(&mirror.destination);
-        let add = |version: &Version| format!("chartsync add {}", consume::quoted(&format!("{name}@{version}")));
+        let add = |version: &Version| format!("chartsync add {}", consume::quotable(&format!("{name}@{version}")));
         let (newer, patches) = match found {
             Ok(Newer { above, patches }) => (Ok(above), patches),
             Err(error) => (Err(error.to_string()), Vec::new()),

@@ -9,7 +9,7 @@ use crate::lock::Signer;
 use crate::plan::beside::{Beside, Continuity, OtherKeyring};
 use crate::plan::{Change, Plan, Row, State};
 use crate::report::answer::{Answer, Safe, answer, question};
-use crate::report::consume::quoted;
+use crate::report::consume::quotable;
 use crate::report::words::{self, APPLY_PATCH, change_of_size, continuity, holder, made, state, unsigned_because};
 use crate::resolve::patch::LockPatch;
 
@@ -151,11 +151,11 @@ fn unsigned(page: &mut Page, plan: &Plan) {
 
 /// The patch of the lockfile: what is in it, and what to do with it.
 fn patch(page: &mut Page, plan: &Plan) {
-    let Some(LockPatch { file: _, path, pins, dropped, keyrings, unlocked }) = &plan.lock_patch else { return };
+    let Some(LockPatch { path, pins, dropped, keyrings, unlocked }) = &plan.lock_patch else { return };
     page.gap();
     page.line(0, &[plain(format!("what `chartsync lock` would write is in {path}: "))]);
     page.line(4, &[plain(words::patch(*pins, *dropped, *keyrings))]);
-    page.line(4, &[faint("next: "), plain(format!("`git apply {}` {APPLY_PATCH}", quoted(path)))]);
+    page.line(4, &[faint("next: "), plain(format!("`git apply {}` {APPLY_PATCH}", quotable(path)))]);
     if !unlocked.is_empty() {
         page.line(4, &[plain(format!("not in it: {}, for the reasons above", count(unlocked.len(), "version")))]);
     }

@@ -11,7 +11,7 @@ use crate::oci::strict_json;
 use crate::plan::saved::{Basis, Seen, TOOL};
 use crate::plan::{Plan, Question, Scope};
 use crate::report::answer::{Answer, Safe, answer, safe_to_merge};
-use crate::resolve::patch::LockPatch;
+use crate::resolve::patch::{self, LockPatch};
 
 /// The schema of a plan's JSON, compiled in.
 pub const PLAN_SCHEMA: &str = include_str!("../../../schemas/plan.schema.json");
@@ -63,9 +63,9 @@ struct WireLockPatch {
 
 impl From<&LockPatch> for WireLockPatch {
     fn from(patch: &LockPatch) -> Self {
-        let LockPatch { file, path: _, pins, dropped, keyrings, unlocked } = patch;
+        let LockPatch { path, pins, dropped, keyrings, unlocked } = patch;
         Self {
-            file: file.clone(),
+            file: patch::name(path).to_owned(),
             pins: *pins,
             dropped: *dropped,
             keyrings: *keyrings,

@@ -13,7 +13,7 @@ mod text;
 
 use crate::plan::Question;
 use crate::report::answer::question;
-use crate::report::consume::quoted;
+use crate::report::consume::quotable;
 use crate::report::view::Plan;
 use crate::report::words::{self, APPLY_PATCH};
 use page::Page;
@@ -60,7 +60,7 @@ fn patch(page: &mut Page, plan: &Plan) {
         "\nWhat `chartsync lock` would write is in {}, beside this plan (in GitHub Actions: in the artifact `plan` of this run): \
          {has}. To take it: {} {APPLY_PATCH}.",
         code(&patch.file),
-        code(&format!("git apply {}", quoted(&patch.file)))
+        code(&format!("git apply {}", quotable(&patch.file)))
     ));
     if !patch.unlocked.is_empty() {
         page.line(&format!("Not in it: {}, for the reasons below.", words::count(patch.unlocked.len(), "version")));
