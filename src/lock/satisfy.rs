@@ -145,14 +145,15 @@ fn signer(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> Result<(), Unsat
     }
 }
 
-/// Whether the manifest's `fingerprints` list the pin's signer, by its primary key or by a subkey of it.
+/// Whether the manifest's `fingerprints` list the pin's signer, by its primary key or by a subkey of it. A revoked subkey names
+/// its owner as well: that nothing it signed counts is for the verdict to say.
 #[must_use]
 pub fn is_listed(pin: &Pin, mirror: &Mirror, workspace: &Workspace) -> bool {
     let (Signer::Pgp(signer), listed) = (&pin.signer, &mirror.trust.fingerprints) else { return false };
     let keyring = pin.keyring.and_then(|digest| workspace.keyrings.parsed(&digest));
     let mut keys = keyring.iter().flat_map(|keyring| keyring.keys());
     listed.contains(signer)
-        || keys.any(|key| key.fingerprint == *signer && key.subkeys.iter().any(|subkey| listed.contains(subkey)))
+        || keys.any(|key| key.fingerprint == *signer && listed.iter().any(|listed| key.has_subkey(listed)))
 }
 
 #[cfg(test)]
@@ -271,6 +272,11 @@ mod tests {
         let listed = |fingerprint: &Fingerprint| format!("{PATH}, fingerprints: ['{fingerprint}']");
         assert_eq!(verdict(&pin, &listed(&key.fingerprint), "", &[]), Ok(()));
         assert_eq!(verdict(&pin, &listed(&key.subkeys[0]), "", &[]), Ok(()));
+        // A revoked subkey names whom to trust as well: whether what it signed counts is not decided here.
+        let revoked: &[u8] = include_bytes!("../../tests/fixtures/provenance/subkey-revoked.gpg");
+        let subkey = crate::provenance::Keyring::parse(revoked).unwrap().keys()[0].revoked_subkeys[0].clone();
+        let rests = Pin { keyring: Some(Digest::of(revoked)), ..pin.clone() };
+        assert_eq!(verdict(&rests, &listed(&subkey), "", &[("ring.gpg", revoked)]), Ok(()));
         let not_listed = |signer: &Fingerprint| {
             let (mirror, version) = ("ghcr.io/org/a".parse().unwrap(), "1.0.0".parse().unwrap());
             Err(Unsatisfied::Signer { signer: signer.clone(), mirror, version })

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::provenance::fingerprint::Fingerprint;
 use crate::provenance::keyring::{KeySummary, Keyring};
 
-/// The keys that came, went, were revoked or restored, or may sign with another subkey.
+/// The keys that came, went, were revoked or restored, and those whose subkeys did or were.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyChanges {
     /// Keys that were not there before.
@@ -18,6 +18,10 @@ pub struct KeyChanges {
     pub restored: Vec<KeySummary>,
     /// Keys with subkeys that they did not have before: only those subkeys.
     pub extended: Vec<(KeySummary, Vec<Fingerprint>)>,
+    /// Keys with subkeys that are revoked now and were not before: only those subkeys.
+    pub subkeys_revoked: Vec<(KeySummary, Vec<Fingerprint>)>,
+    /// Keys with subkeys that were revoked before and are not now: only those subkeys.
+    pub subkeys_restored: Vec<(KeySummary, Vec<Fingerprint>)>,
 }
 
 impl KeyChanges {
@@ -41,10 +45,16 @@ impl KeyChanges {
                 (true, false) => changes.restored.push(key.clone()),
                 _ => {}
             }
-            let is_new = |subkey: &&Fingerprint| !old.iter().any(|old| old.subkeys.contains(subkey));
-            let subkeys: Vec<_> = key.subkeys.iter().filter(is_new).cloned().collect();
-            if !subkeys.is_empty() {
-                changes.extended.push((key.clone(), subkeys));
+            let was_revoked = |subkey: &Fingerprint| old.iter().any(|old| old.revoked_subkeys.contains(subkey));
+            let is_new = |subkey: &Fingerprint| !old.iter().any(|old| old.has_subkey(subkey));
+            for (told, subkeys) in [
+                (&mut changes.extended, those(&key.subkeys, is_new)),
+                (&mut changes.subkeys_revoked, those(&key.revoked_subkeys, |subkey| !was_revoked(subkey))),
+                (&mut changes.subkeys_restored, those(&key.subkeys, was_revoked)),
+            ] {
+                if !subkeys.is_empty() {
+                    told.push((key.clone(), subkeys));
+                }
             }
         }
         for key in before.iter().flat_map(|ring| ring.keys()) {
@@ -66,12 +76,27 @@ impl KeyChanges {
         let removed = self.removed.iter().map(|key| format!("key removed: {key}"));
         let revoked = self.revoked.iter().map(|key| format!("key revoked: {key}"));
         let restored = self.restored.iter().map(|key| format!("key no longer revoked: {key}"));
-        let extended = self.extended.iter().map(|(key, subkeys)| {
-            let subkeys = subkeys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("key with another subkey {subkeys}: {key}")
-        });
-        added.chain(removed).chain(revoked).chain(restored).chain(extended).collect()
+        let extended =
+            self.extended.iter().map(|(key, subkeys)| format!("key with another subkey {}: {key}", list(subkeys)));
+        let subkeys_revoked = self
+            .subkeys_revoked
+            .iter()
+            .map(|(key, subkeys)| format!("key with a revoked subkey {}: {key}", list(subkeys)));
+        let subkeys_restored = self
+            .subkeys_restored
+            .iter()
+            .map(|(key, subkeys)| format!("key with a subkey that is no longer revoked {}: {key}", list(subkeys)));
+        let of_subkeys = extended.chain(subkeys_revoked).chain(subkeys_restored);
+        added.chain(removed).chain(revoked).chain(restored).chain(of_subkeys).collect()
     }
+}
+
+fn those(subkeys: &[Fingerprint], wanted: impl Fn(&Fingerprint) -> bool) -> Vec<Fingerprint> {
+    subkeys.iter().filter(|subkey| wanted(subkey)).cloned().collect()
+}
+
+fn list(subkeys: &[Fingerprint]) -> String {
+    subkeys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The full fingerprint first, then what the key claims.
@@ -122,5 +147,22 @@ mod tests {
         let extended = KeyChanges::between(&[&bare], &good).extended;
         assert_eq!(extended[0].1, key.subkeys);
         assert!(KeyChanges::between(&[&good], &bare).told().is_empty());
+    }
+
+    /// A revoked subkey is no subkey like the others, and none that came or went.
+    #[test]
+    fn revoked_subkeys_are_told_both_ways() {
+        let (good, bad) = (ring("subkey.gpg"), ring("subkey-revoked.gpg"));
+        let [key] = bad.keys() else { panic!("one key") };
+        let [subkey] = &key.revoked_subkeys[..] else { panic!("one revoked subkey: {key:?}") };
+        assert!(!key.subkeys.contains(subkey) && key.has_subkey(subkey));
+        assert!(good.keys()[0].subkeys.contains(subkey) && good.keys()[0].revoked_subkeys.is_empty());
+        let told = |before: &[&Keyring], now| KeyChanges::between(before, now).told();
+        assert_eq!(told(&[&good], &bad), [format!("key with a revoked subkey {subkey}: {key}")]);
+        let restored = format!("key with a subkey that is no longer revoked {subkey}: {key}");
+        assert_eq!(told(&[&bad], &good), [restored.as_str()]);
+        // Another keyring that still has it good takes nothing back.
+        assert_eq!(told(&[&good, &bad], &good), [restored]);
+        assert!(told(&[&good, &bad], &bad).is_empty());
     }
 }

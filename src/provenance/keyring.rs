@@ -64,14 +64,24 @@ fn tell_skipped(skipped: &[SkippedKey]) -> String {
 pub struct KeySummary {
     /// The primary key.
     pub fingerprint: Fingerprint,
-    /// Its subkeys, as far as it has bound them.
+    /// Its subkeys, as far as it has bound them and did not revoke them.
     pub subkeys: Vec<Fingerprint>,
+    /// Its subkeys that it says are revoked, softly or not, now or later.
+    pub revoked_subkeys: Vec<Fingerprint>,
     /// Whom it claims to belong to: anyone can write anything there.
     pub user_ids: Vec<String>,
     /// When the primary key expires, in Unix seconds.
     pub expires: Option<u64>,
     /// Whether the primary key says of itself that it is revoked, softly or not, now or later.
     pub revoked: bool,
+}
+
+impl KeySummary {
+    /// Whether this names a subkey of the key, be it revoked or not: which of them count is for the policy to say.
+    #[must_use]
+    pub fn has_subkey(&self, fingerprint: &Fingerprint) -> bool {
+        self.subkeys.contains(fingerprint) || self.revoked_subkeys.contains(fingerprint)
+    }
 }
 
 /// The keys of one keyring file.
@@ -219,9 +229,14 @@ fn summary(cert: &Cert) -> Result<KeySummary, String> {
     if !valid.keys().any(|key| key.for_signing()) {
         return Err("no key of it may sign under today's rules".to_owned());
     }
+    // Whatever binds it: a revocation counts even where nothing else that is said of the subkey does.
+    let revoked = cert.keys().subkeys().filter(|key| key.self_revocations().next().is_some());
+    let revoked_subkeys: Vec<_> = revoked.filter_map(|key| fingerprint(&key.key().fingerprint())).collect();
+    let bound = valid.keys().subkeys().filter_map(|key| fingerprint(&key.key().fingerprint()));
     Ok(KeySummary {
         fingerprint: fingerprint(&cert.fingerprint()).ok_or("its fingerprint is of an unknown kind")?,
-        subkeys: valid.keys().subkeys().filter_map(|key| fingerprint(&key.key().fingerprint())).collect(),
+        subkeys: bound.filter(|key| !revoked_subkeys.contains(key)).collect(),
+        revoked_subkeys,
         user_ids: valid.userids().map(|user_id| bounded(String::from_utf8_lossy(user_id.userid().value()))).collect(),
         expires: valid.primary_key().key_expiration_time().map(seconds),
         revoked: cert.primary_key().self_revocations().next().is_some(),

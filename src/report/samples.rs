@@ -314,6 +314,8 @@ impl Words<'_> {
             revoked: vec![self.key('C', true)],
             restored: vec![self.key('E', false)],
             extended: vec![(self.key('F', false), vec![fingerprint('8')])],
+            subkeys_revoked: vec![(self.key('F', false), vec![fingerprint('7')])],
+            subkeys_restored: vec![(self.key('F', false), vec![fingerprint('6')])],
         }
     }
 
@@ -337,6 +339,7 @@ impl Words<'_> {
         KeySummary {
             fingerprint: fingerprint(digit),
             subkeys: vec![fingerprint('9')],
+            revoked_subkeys: vec![fingerprint('7')],
             user_ids: vec![self.claims()],
             expires: Some(1_900_000_000),
             revoked,

@@ -129,6 +129,7 @@ pub(super) struct Held {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct Keyring {
     pub(super) before: Vec<String>,
     pub(super) digest: String,
@@ -137,6 +138,8 @@ pub(super) struct Keyring {
     pub(super) revoked: Vec<Key>,
     pub(super) restored: Vec<Key>,
     pub(super) extended: Vec<Key>,
+    pub(super) subkeys_revoked: Vec<Key>,
+    pub(super) subkeys_restored: Vec<Key>,
 }
 
 #[derive(Deserialize)]

@@ -191,20 +191,29 @@ fn left_behind(base: Trusted<'_>, here: Trusted<'_>, pins: &[&Pin], told: &mut T
 
 /// What a signer may in `keyring` and not in the other one, as the rest of a sentence.
 fn less(other: &Keyring, keyring: &Keyring, signer: &Fingerprint, newest: Option<&Pin>) -> Option<String> {
-    let KeyChanges { added, removed: _, revoked: _, restored, extended } = KeyChanges::between(&[other], keyring);
+    let KeyChanges { added, restored, extended, subkeys_restored, removed: _, revoked: _, subkeys_revoked: _ } =
+        KeyChanges::between(&[other], keyring);
     let is_signer = |key: &KeySummary| key.fingerprint == *signer;
+    let subkeys_in = |of_keys: &[(KeySummary, Vec<Fingerprint>)]| {
+        let (_, subkeys) = of_keys.iter().find(|(key, _)| is_signer(key))?;
+        Some(subkeys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+    };
     let digest = other.digest();
     if restored.iter().any(is_signer) {
         return Some(format!(
             "although its signer {signer} is revoked in {digest}, with which other versions are verified"
         ));
     }
+    if let Some(subkeys) = subkeys_in(&subkeys_restored) {
+        return Some(format!(
+            "in which its signer {signer} has subkeys that are revoked in {digest}, with which other versions are verified: {subkeys}"
+        ));
+    }
     let version = &newest?.version;
     if added.iter().any(is_signer) {
         return Some(format!("although its signer {signer} is not in {digest}, with which {version} is verified"));
     }
-    let (_, subkeys) = extended.iter().find(|(key, _)| is_signer(key))?;
-    let subkeys = subkeys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let subkeys = subkeys_in(&extended)?;
     Some(format!(
         "in which its signer {signer} has subkeys that it lacks in {digest}, with which {version} is verified: {subkeys}"
     ))

@@ -10,7 +10,7 @@ use crate::lock::Pin;
 use crate::oci::Digest;
 use crate::plan::saved::Seen;
 use crate::plan::{Change, PackageSeen, Row, Verdict};
-use crate::provenance::{KeyChanges, KeySummary};
+use crate::provenance::{Fingerprint, KeyChanges, KeySummary};
 use crate::settings::Accept;
 
 /// Where in the workspace. Line and column count from 1.
@@ -242,6 +242,7 @@ impl From<&Row> for WireRow {
 pub(super) struct WireKey {
     fingerprint: String,
     subkeys: Vec<String>,
+    revoked_subkeys: Vec<String>,
     claims: Vec<String>,
     /// Unix seconds.
     expires: Option<u64>,
@@ -253,6 +254,7 @@ impl From<&KeySummary> for WireKey {
         Self {
             fingerprint: key.fingerprint.to_string(),
             subkeys: key.subkeys.iter().map(ToString::to_string).collect(),
+            revoked_subkeys: key.revoked_subkeys.iter().map(ToString::to_string).collect(),
             claims: key.user_ids.clone(),
             expires: key.expires,
             revoked: key.revoked,
@@ -262,6 +264,7 @@ impl From<&KeySummary> for WireKey {
 
 /// The keys by which one keyring differs from those before it.
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct WireKeyChanges {
     added: Vec<WireKey>,
     removed: Vec<WireKey>,
@@ -270,18 +273,25 @@ pub(super) struct WireKeyChanges {
     restored: Vec<WireKey>,
     /// With subkeys that they did not have before.
     extended: Vec<WireKey>,
+    /// With subkeys that are revoked now and were not before.
+    subkeys_revoked: Vec<WireKey>,
+    /// With subkeys that are no longer revoked.
+    subkeys_restored: Vec<WireKey>,
 }
 
 impl From<&KeyChanges> for WireKeyChanges {
     fn from(changes: &KeyChanges) -> Self {
-        let KeyChanges { added, removed, revoked, restored, extended } = changes;
+        let KeyChanges { added, removed, revoked, restored, extended, subkeys_revoked, subkeys_restored } = changes;
         let keys = |keys: &[KeySummary]| keys.iter().map(Into::into).collect();
+        let of_subkeys = |keys: &[(KeySummary, Vec<Fingerprint>)]| keys.iter().map(|(key, _)| key.into()).collect();
         Self {
             added: keys(added),
             removed: keys(removed),
             revoked: keys(revoked),
             restored: keys(restored),
-            extended: extended.iter().map(|(key, _)| key.into()).collect(),
+            extended: of_subkeys(extended),
+            subkeys_revoked: of_subkeys(subkeys_revoked),
+            subkeys_restored: of_subkeys(subkeys_restored),
         }
     }
 }

@@ -247,6 +247,8 @@ fn other_keyring(entry: &mut Entry, keyring: &Keyring) {
         ("revoked", &keyring.revoked),
         ("no longer revoked", &keyring.restored),
         ("with another subkey", &keyring.extended),
+        ("with a revoked subkey", &keyring.subkeys_revoked),
+        ("with a subkey that is no longer revoked", &keyring.subkeys_restored),
     ];
     for (what, keys) in told {
         for Key { fingerprint, claims } in keys {

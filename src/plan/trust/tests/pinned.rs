@@ -153,6 +153,36 @@ fn ring(certs: &[&Cert]) -> Vec<u8> {
     certs.iter().flat_map(|cert| (*cert).clone().strip_secret_key_material().to_vec().unwrap()).collect()
 }
 
+/// The same where only the subkey was revoked that its owner signs with.
+#[test]
+fn a_keyring_from_before_a_subkey_was_revoked_is_told() {
+    let fixture = |name: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/provenance");
+        std::fs::read(format!("{folder}/{name}")).unwrap()
+    };
+    let rings = [fixture("subkey.gpg"), fixture("subkey-revoked.gpg")];
+    let [before, after] = rings.each_ref().map(|ring| Digest::of(ring));
+    let parsed = Keyring::parse(&rings[1]).unwrap();
+    let [key] = parsed.keys() else { panic!("one key") };
+    let pin = |version: &str, ring| Pin { keyring: Some(ring), ..at(version, Signer::Pgp(key.fingerprint.clone())) };
+    let check = |base: &[Pin], new: &Pin, expect: &[&str]| {
+        let told = told_of(base, &[base, std::slice::from_ref(new)].concat(), |side| {
+            side.mirror().trust.keyring = Some(KeyringSource::Url("https://keys.example/ring.gpg".parse().unwrap()));
+            side.workspace.keyrings = keyrings_with(&rings.each_ref().map(Vec::as_slice));
+        });
+        assert_told(&told, expect);
+    };
+    let (signer, subkey) = (&key.fingerprint, &key.revoked_subkeys[0]);
+    let is_revoked = format!(
+        "it is verified with the keyring {before}, in which its signer {signer} has subkeys that are revoked in {after}, with which other versions are verified: {subkey}"
+    );
+    check(&[pin("1.4.0", before), pin("1.5.0", after)], &pin("1.6.0", before), &[&is_revoked]);
+    // Whatever the order of the versions.
+    check(&[pin("1.4.0", before), pin("1.5.0", after)], &pin("0.9.0", before), &[&is_revoked]);
+    check(&[pin("1.4.0", before), pin("1.5.0", after)], &pin("1.6.0", after), &[]);
+    check(&[pin("1.4.0", before)], &pin("1.5.0", before), &[]);
+}
+
 /// Versions are verified with a keyring before and one after a key was revoked; a new one goes back to the former.
 #[test]
 fn a_keyring_that_others_left_behind_is_told() {
