@@ -167,7 +167,7 @@ impl Clearing {
     }
 
     /// The bytes of an archive: made here, cached, or fetched by digest from the first that has them.
-    async fn archive(&self, kept: &Kept, reach: Reach) -> Result<Bytes, CompareError> {
+    pub(super) async fn archive(&self, kept: &Kept, reach: Reach) -> Result<Bytes, CompareError> {
         if let Some(bytes) = &kept.bytes {
             return Ok(bytes.clone());
         }

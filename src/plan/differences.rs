@@ -4,7 +4,7 @@
 
 use futures_util::StreamExt as _;
 
-use crate::artifact::{ChartImage, Clearing, Kept, Reach};
+use crate::artifact::{ChartImage, Clearing, Kept, Past, Reach};
 use crate::chart::Version;
 use crate::chart::difference::Difference;
 use crate::finding::Holder;
@@ -14,7 +14,9 @@ use crate::oci::Digest;
 use crate::plan::beside::{Base, Novelty};
 use crate::plan::diff::Change;
 use crate::plan::rows::{Row, State};
+use crate::plan::trust::Trusted;
 use crate::registry::RegistryError;
+use crate::workspace::FirstParty;
 
 /// How many rows are compared at once.
 const AT_ONCE: usize = 8;
@@ -39,21 +41,36 @@ pub struct Earlier {
     pub version: Version,
     /// Its image manifest, where it is known.
     pub digest: Option<Digest>,
-    /// The command that tells all that changes.
-    pub command: String,
+    /// The command that tells all that changes; none where it is a folder of the base that was never published.
+    pub command: Option<String>,
 }
 
 /// What a row is compared with: the version before, or nothing where there is none.
-struct Before {
+struct Before<'a> {
     version: Option<(Version, Option<Digest>)>,
-    old: Result<Option<Kept>, String>,
+    old: Result<Old<'a>, String>,
 }
 
-impl Before {
-    const NOTHING: Self = Self { version: None, old: Ok(None) };
+/// What the version before is.
+enum Old<'a> {
+    /// There is none.
+    Nothing,
+    /// An archive.
+    Kept(Kept),
+    /// A folder of the base: nothing is published of it.
+    Folder(Past<'a>, &'a FirstParty),
+}
+
+impl<'a> Before<'a> {
+    const NOTHING: Self = Self { version: None, old: Ok(Old::Nothing) };
 
     fn version(version: &Version, digest: Option<Digest>, old: Result<Kept, String>) -> Self {
-        Self { version: Some((version.clone(), digest)), old: old.map(Some) }
+        Self { version: Some((version.clone(), digest)), old: old.map(Old::Kept) }
+    }
+
+    fn folder(base: Trusted<'a>, chart: &'a FirstParty) -> Self {
+        let Trusted { workspace, lockfile } = base;
+        Self { version: Some((chart.version.clone(), None)), old: Ok(Old::Folder(Past { workspace, lockfile }, chart)) }
     }
 }
 
@@ -89,7 +106,7 @@ struct Telling<'a> {
     reach: Reach,
 }
 
-impl Telling<'_> {
+impl<'a> Telling<'a> {
     async fn one(&self, row: &mut Row, at: usize) {
         let before = match self.graph.unit(row.unit).origin {
             Origin::Mirror(_) => self.mirrored(row).await,
@@ -97,20 +114,26 @@ impl Telling<'_> {
         };
         let Some(Before { version, old }) = before else { return };
         let before = version.map(|(version, digest)| {
-            let command = self.command(row, &version, digest.as_ref());
+            let is_folder = matches!(old, Ok(Old::Folder(..)));
+            let command = (!is_folder).then(|| self.command(row, &version, digest.as_ref()));
             Earlier { version, digest, command }
         });
         let found = match old {
             _ if at >= ROW_LIMIT => Err(format!("only {ROW_LIMIT} new versions are compared in one plan")),
             Err(why) => Err(why),
-            Ok(old) => self.found(row, old.as_ref()).await,
+            Ok(Old::Nothing) => self.found(row, None).await,
+            Ok(Old::Kept(old)) => self.found(row, Some(&old)).await,
+            Ok(Old::Folder(past, chart)) => match self.clearing.packaged_in(past, chart, self.reach).await {
+                Ok(old) => self.found(row, Some(&old)).await,
+                Err(error) => Err(error.to_string()),
+            },
         };
         row.against = Some(Box::new(Against { before, found }));
     }
 
     /// The version's own pin or what is published under it, where the bytes are others; else the next lower pin. Nothing at all
     /// where the row is no news.
-    async fn mirrored(&self, row: &Row) -> Option<Before> {
+    async fn mirrored(&self, row: &Row) -> Option<Before<'a>> {
         let beside = row.beside.as_ref()?;
         if let Some((Holder::Destination, digest)) = beside.replaces {
             let places = [&row.reference.repository];
@@ -130,21 +153,23 @@ impl Telling<'_> {
         })
     }
 
-    /// What is published as the version that the base revision's folder has. Nothing at all where the row is no news.
-    async fn first_party(&self, row: &Row, index: usize) -> Option<Before> {
+    /// What is published as the version that the base revision's folder has, that folder itself where nothing is or where it was
+    /// edited before it was published. Nothing at all where the row is no news.
+    async fn first_party(&self, row: &Row, index: usize) -> Option<Before<'a>> {
         let novelty = row.beside.as_ref()?.novelty;
         // What is published under its own name has to get another one before it is read.
         if matches!(novelty, Novelty::Same | Novelty::Unknown) || row.held.is_some() {
             return None;
         }
         let name = &self.clearing.workspace.charts.get(index)?.name;
-        let before = match self.base {
-            Base::Of(base) => base.workspace.charts.iter().find(|chart| chart.name == *name),
-            Base::None | Base::Empty => None,
-        };
-        let Some(version) = before.map(|chart| &chart.version).filter(|version| **version < row.version) else {
+        let Base::Of(base) = self.base else { return Some(Before::NOTHING) };
+        let Some(before) = base.workspace.charts.iter().find(|chart| chart.name == *name) else {
             return Some(Before::NOTHING);
         };
+        let version = &before.version;
+        if *version == row.version {
+            return Some(Before::folder(base, before));
+        }
         let unknown = |why: String| Some(Before::version(version, None, Err(why)));
         if self.reach == Reach::Cache {
             return unknown("no registry was asked what is published".to_owned());
@@ -158,8 +183,7 @@ impl Telling<'_> {
                 }
                 Err(error) => unknown(error.to_string()),
             },
-            // It was never published: there is nothing before.
-            Err(RegistryError::NotFound { .. }) => Some(Before::NOTHING),
+            Err(RegistryError::NotFound { .. }) => Some(Before::folder(base, before)),
             Err(error) => unknown(error.to_string()),
         }
     }

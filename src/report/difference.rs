@@ -12,6 +12,9 @@ const PLACES: usize = 4;
 /// The most notices, and the most images, that a plan tells at once.
 const BRIEF: usize = 6;
 
+/// What stands where a command would: none asks for the bytes of a folder of another revision.
+pub(super) const OF_THE_BASE: &str = "not published as the base has it: that is the base's folder";
+
 /// Two versions of a chart, and what is different.
 #[derive(Debug, Clone)]
 pub struct Compared {

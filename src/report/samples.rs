@@ -264,7 +264,7 @@ impl Words<'_> {
         rows[3].created = Some(Created::Signed(1_767_323_460));
         let against = |version: &str, found| {
             let command = format!("chartsync diff nginx {version} 15.1.0");
-            let before = Earlier { version: self::version(version), digest: Some(digest('d')), command };
+            let before = Earlier { version: self::version(version), digest: Some(digest('d')), command: Some(command) };
             Some(Box::new(Against { before: Some(before), found }))
         };
         let Difference { notices, unread, .. } = everything(self).cut(2);

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use serde_json::Value;
 
-use crate::support::firstparty::{Bench, chart};
+use crate::support::firstparty::{Bench, chart, depend};
 use crate::support::images::{Entry, Image, archive, chart_yaml, config, digest};
 use crate::support::process::run;
 use crate::support::tools::Tool;
@@ -274,6 +274,58 @@ fn a_new_version_of_a_folder_is_compared_with_the_one_that_the_base_published() 
     bench.workspace.run("plan --base HEAD").ok().says("! new: ClusterRole web");
 }
 
+/// A version that was not published is in Git all the same: it is compared with that folder, its dependencies packaged with it.
+#[test]
+fn a_version_that_was_never_published_is_compared_as_the_base_has_it() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    chart(&bench.workspace, "own", "0.1.0", "");
+    bench.workspace.run("apply").ok();
+    chart(&bench.workspace, "part", "1.0.0", "");
+    bench.mirror();
+    let parent = bench.parent();
+    depend(&bench.workspace, "own", "0.2.0", &[("part", "1.0.0"), ("web", "1.0.0")], &parent);
+    bench.workspace.write(".gitignore", "/upstream\n");
+    bench.workspace.commit();
+    let check = |version: &str| {
+        depend(&bench.workspace, "own", version, &[("part", "1.0.0"), ("web", "1.0.0")], &parent);
+        bench.workspace.write("charts/own/templates/rbac.yaml", ROLE);
+        let plan = bench.workspace.run("plan --base HEAD").ok();
+        let plan = plan.says("since   0.2.0: ").says("! new: ClusterRole web").says("1 version deserves a second look");
+        assert!(!plan.said().contains("not compared") && !plan.said().contains("diff own"), "{plan}");
+        plan.says("not published as the base has it: that is the base's folder");
+        let against = bench.row("plan --base HEAD --format json", "own")["against"].clone();
+        assert_eq!((&against["version"], &against["command"]), (&"0.2.0".into(), &Value::Null));
+        assert_eq!(against["difference"]["files"]["added"], 1, "{against}");
+        bench.workspace.run("plan --base HEAD --format markdown").ok().says("that is the base's folder");
+    };
+    check("0.3.0");
+    // Edited before it was published.
+    check("0.2.0");
+    check("0.1.5");
+
+    // What cannot be had of the base is told.
+    depend(&bench.workspace, "own", "0.3.0", &[("part", "1.0.0")], &parent);
+    bench.workspace.forget_cache();
+    std::fs::remove_dir_all(bench.workspace.path("upstream/web/blobs")).unwrap();
+    let plan = bench.workspace.run("plan --base HEAD --chart own").exits(4);
+    plan.says("since   0.2.0: not compared: charts/own in the base depends on ").says("cannot be had");
+}
+
+/// A version that goes down is compared with the one that is published.
+#[test]
+fn a_folder_whose_version_goes_down_is_compared_with_what_is_published() {
+    needs!(Tool::Distribution, Tool::Git);
+    let bench = Bench::new();
+    chart(&bench.workspace, "own", "1.1.0", "");
+    bench.workspace.run("apply").ok();
+    bench.workspace.commit();
+    chart(&bench.workspace, "own", "1.0.0", "");
+    bench.workspace.write("charts/own/templates/rbac.yaml", ROLE);
+    let plan = bench.workspace.run("plan --base HEAD").ok().says("since   1.1.0: ").says("! new: ClusterRole web");
+    plan.says("`chartsync diff own 1.1.0 1.0.0`");
+}
+
 /// Where two destinations end alike, the command that is suggested names the whole one.
 #[test]
 fn the_suggested_command_names_one_chart() {
@@ -351,8 +403,8 @@ fn the_first_version_of_a_folder_is_told_by_what_deserves_a_second_look() {
     chart(&bench.workspace, "own", "1.0.0", "");
     bench.workspace.commit();
     bench.workspace.write("charts/own/templates/rbac.yaml", ROLE);
-    // Not published yet, and edited.
-    let plan = bench.workspace.run("plan --base HEAD").ok().says("in it   2 things to look at");
+    // Not published yet, and edited: what the base has of it is what a reviewer knows.
+    let plan = bench.workspace.run("plan --base HEAD").ok().says("since   1.0.0: ").says("that is the base's folder");
     plan.says("! new: ClusterRole web").says("; 1 version deserves a second look\n");
     chart(&bench.workspace, "other", "1.0.0", "");
     bench.workspace.run("plan --base HEAD").ok().says("in it   nothing that deserves a second look");

@@ -3,7 +3,7 @@
 use super::page::{Page, Part, Tone, faint, plain, strong, toned};
 use crate::chart::difference::{FilePatch, Hunk, HunkLine, Patched};
 use crate::plan::differences::Against;
-use crate::report::difference::{Compared, Entry, Side, brief, sections, summary, unknown};
+use crate::report::difference::{Compared, Entry, OF_THE_BASE, Side, brief, sections, summary, unknown};
 
 /// The difference as text, what deserves a second look first.
 #[must_use]
@@ -53,7 +53,11 @@ pub(super) fn against(page: &mut Page, indent: usize, width: usize, against: &Ag
         page.line(indent + width + 2, &[faint(format!("and {more} more"))]);
     }
     if let Some(before) = before {
-        page.line(indent + width + 2, &[faint("in full: "), plain(format!("`{}`", before.command))]);
+        let told = match &before.command {
+            Some(command) => [faint("in full: "), plain(format!("`{command}`"))],
+            None => [faint(OF_THE_BASE), plain("")],
+        };
+        page.line(indent + width + 2, &told);
     }
 }
 

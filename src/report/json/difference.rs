@@ -52,7 +52,8 @@ impl<'a> From<&'a Side> for WireSide<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct WireAgainst {
-    /// The version before; `null` where there is none, and with it what stands next to it.
+    /// The version before; `null` where there is none, and with it what stands next to it. Without a command it is the
+    /// base's folder, of which nothing is published.
     version: Option<String>,
     digest: Option<String>,
     command: Option<String>,
@@ -68,7 +69,7 @@ impl From<&Against> for WireAgainst {
         Self {
             version: before.map(|before| before.version.to_string()),
             digest: before.and_then(|before| before.digest.as_ref()).map(ToString::to_string),
-            command: before.map(|before| before.command.clone()),
+            command: before.and_then(|before| before.command.clone()),
             reason: found.as_ref().err().cloned(),
             difference: found.as_ref().ok().cloned(),
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::text::{code, prose};
 use crate::chart::difference::Difference;
-use crate::report::difference::{Entry, brief, sections, summary, unknown};
+use crate::report::difference::{Entry, OF_THE_BASE, brief, sections, summary, unknown};
 use crate::report::view::Against;
 
 /// Adds lines to one chart version's entry in a list, two blanks from the edge; gives what may be folded away behind them.
@@ -25,8 +25,10 @@ pub(super) fn against(text: &mut String, against: &Against) -> String {
     if more > 0 {
         let _ = write!(text, "  \n  and {more} more");
     }
-    if let Some(command) = command {
-        let _ = write!(text, "  \n  in full: {}", code(command));
+    match command {
+        Some(command) => drop(write!(text, "  \n  in full: {}", code(command))),
+        None if has_before => drop(write!(text, "  \n  {OF_THE_BASE}")),
+        None => {}
     }
     difference.as_ref().filter(|difference| more > 0 || !difference.is_empty()).map(details).unwrap_or_default()
 }
